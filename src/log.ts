@@ -1,0 +1,14 @@
+import { type Logger, pino } from 'pino';
+import type { Config } from '#config';
+
+export type { Logger };
+
+/** A JSON logger for one process; `name` is the process. Secrets are redacted wherever they turn up by name. */
+export function createLogger(config: Pick<Config, 'logLevel'>, name: string): Logger {
+  return pino({
+    name,
+    level: config.logLevel,
+    redact: ['*.authorization', '*.secret', '*.password', '*.token', 'req.headers.authorization', 'req.headers.cookie'],
+    timestamp: pino.stdTimeFunctions.isoTime,
+  });
+}

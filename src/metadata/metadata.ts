@@ -1,0 +1,128 @@
+import type { AssetFacts, AssetStatus, AssetType, EntityRef, Fence, StoredFacts, Visibility } from '#domain';
+import type { ErrorFacts } from '#errors';
+
+/**
+ * The metadata port: the truth about assets. Adapter: `convex.ts`. Every method throws `AppError`
+ * `METADATA_UNAVAILABLE` when it is away (delay, spend no attempt) and `METADATA_REJECTED` when it
+ * answers but refuses the call as a whole.
+ */
+export interface Metadata {
+  /**
+   * Makes stored assets `ready`, in one transaction, creating project, session and scene on the way.
+   * Each item has its own result, in order; an item already committed answers as the first time.
+   */
+  commit(items: readonly AssetCommit[]): Promise<CommitResult[]>;
+
+  /** Applies fenced status writes; stale ones are ignored. At most 500. */
+  applyStatuses(updates: readonly StatusUpdate[]): Promise<void>;
+
+  /** Creates or updates batch records for people to watch. At most 500. */
+  applyBatches(updates: readonly BatchUpdate[]): Promise<void>;
+
+  /** The rows there are, in any order; unknown ids are left out. At most 1,000 ids. */
+  getAssets(assetIds: readonly string[]): Promise<AssetRow[]>;
+
+  /** Assets of an entity, newest version first. `history` includes those that are not current. */
+  listAssets(entity: EntityRef, options: ListOptions): Promise<{ assets: AssetRow[]; next?: string | undefined }>;
+
+  /** Creates or updates by external id; `created` tells which. */
+  upsertSession(project: string, session: string, fields: { name?: string | undefined }): Promise<{ created: boolean }>;
+  upsertScene(
+    project: string,
+    session: string,
+    scene: string,
+    fields: { name?: string | undefined },
+  ): Promise<{ created: boolean }>;
+
+  /** The key whose id it is, revoked and expired ones too: the caller judges. */
+  findApiKey(keyId: string): Promise<ApiKey | undefined>;
+  putApiKey(key: ApiKey): Promise<void>;
+
+  /** Role of a person in a project, undefined when they have none. */
+  findMember(project: string, subject: string): Promise<MemberRole | undefined>;
+  putMember(project: string, subject: string, role: MemberRole): Promise<void>;
+
+  /** Resolves when metadata can be read. */
+  check(): Promise<void>;
+}
+
+/** One stored file, to be made ready. The URL, when stored, is what reads hand out until near its expiry. */
+export interface AssetCommit {
+  readonly facts: AssetFacts;
+  readonly stored: StoredFacts;
+  readonly url?: { readonly s3Url: string; readonly urlExpiresAt: number } | undefined;
+  readonly uploadedAt: number;
+}
+
+export type CommitResult =
+  | { readonly assetId: string; readonly ok: true; readonly version: number; readonly current: boolean }
+  | { readonly assetId: string; readonly ok: false; readonly error: ErrorFacts };
+
+/** A status write. `progress` is 0 to 1. Creates the row when it is the first to arrive. */
+export interface StatusUpdate {
+  readonly facts: AssetFacts;
+  readonly fence: Fence;
+  readonly status: Extract<AssetStatus, 'pending' | 'uploading' | 'error'>;
+  readonly progress: number;
+  readonly size?: number | undefined;
+  readonly attempt: number;
+  readonly maxAttempts: number;
+  readonly nextRetryAt?: number | undefined;
+  readonly error?: ErrorFacts | undefined;
+}
+
+export interface BatchUpdate {
+  readonly batchId: string;
+  readonly project: string;
+  readonly owner: string;
+  readonly total: number;
+  readonly ready: number;
+  readonly failed: number;
+  readonly state: 'accepted' | 'running' | 'done';
+  readonly createdAt: number;
+}
+
+export interface ListOptions {
+  readonly assetType?: AssetType | undefined;
+  readonly history?: boolean | undefined;
+  readonly cursor?: string | undefined;
+  readonly limit: number;
+}
+
+/** An asset's row as readers see it. Fields of the stored object are absent until it is `ready`. */
+export interface AssetRow extends Omit<AssetFacts, 'jobId' | 'acceptedSeq'> {
+  readonly acceptedSeq: number;
+  readonly status: AssetStatus;
+  readonly progress: number;
+  readonly attempt: number;
+  readonly maxAttempts: number;
+  readonly current: boolean;
+  readonly visibility: Visibility;
+  readonly version?: number | undefined;
+  readonly size?: number | undefined;
+  readonly checksum?: string | undefined;
+  readonly s3Url?: string | undefined;
+  readonly urlExpiresAt?: number | undefined;
+  readonly uploadedAt?: number | undefined;
+  readonly nextRetryAt?: number | undefined;
+  readonly error?: ErrorFacts | undefined;
+  readonly encryption?: StoredFacts['encryption'];
+}
+
+export const SCOPES = ['assets:read', 'assets:write', 'admin'] as const;
+export type Scope = (typeof SCOPES)[number];
+
+/** A key for agents. Only the SHA-256 of its secret is kept. No `projects` means all of them. */
+export interface ApiKey {
+  readonly keyId: string;
+  readonly secretHash: string;
+  readonly name: string;
+  readonly scopes: readonly Scope[];
+  readonly projects?: readonly string[] | undefined;
+  readonly createdAt: number;
+  readonly expiresAt?: number | undefined;
+  readonly revokedAt?: number | undefined;
+}
+
+export const MEMBER_ROLES = ['viewer', 'editor', 'admin'] as const;
+export type MemberRole = (typeof MEMBER_ROLES)[number];

@@ -1,0 +1,79 @@
+import { z } from 'zod';
+import { ASSET_TYPES } from '#domain';
+
+/** A queue each, so that a small script never waits behind a film. */
+export const LANES = ['small', 'large', 'maintenance'] as const;
+export type Lane = (typeof LANES)[number];
+
+const fileOrigin = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('path'), path: z.string() }),
+  z.object({ kind: z.literal('url'), url: z.string() }),
+  /** Bytes waiting in the store: a whole staged object, or with `offset` and `length` a slice of one. */
+  z.object({
+    kind: z.literal('staged'),
+    key: z.string(),
+    slice: z.object({ offset: z.int().min(0), length: z.int().min(0) }).optional(),
+  }),
+]);
+/** Where a worker reads a file from. Inline bytes are staged at intake, so a job never carries bytes. */
+export type FileOrigin = z.infer<typeof fileOrigin>;
+
+const packFile = z.object({
+  assetId: z.string(),
+  assetType: z.enum(ASSET_TYPES),
+  filename: z.string(),
+  contentType: z.string(),
+  s3Key: z.string(),
+  acceptedSeq: z.int().positive(),
+  visibility: z.enum(['private', 'public']),
+  metadata: z.record(z.string(), z.unknown()),
+  origin: fileOrigin,
+  size: z.int().min(0).optional(),
+  checksum: z.string().optional(),
+});
+export type PackFile = z.infer<typeof packFile>;
+
+const pack = z.object({
+  batchId: z.string(),
+  entity: z.object({ project: z.string(), session: z.string(), scene: z.string().optional() }),
+  files: z.array(packFile).min(1),
+  /** Packs of one request wait until the whole batch is accepted; a request of one pack needs no mark. */
+  awaitAcceptance: z.boolean(),
+  correlationId: z.string(),
+  createdBy: z.string(),
+  createdAt: z.int(),
+});
+/** Files that travel as one job. Immutable once enqueued. */
+export type Pack = z.infer<typeof pack>;
+
+const batchEnd = z.object({ batchId: z.string(), correlationId: z.string() });
+
+/** One job, one declaration: everything else about a job is derived from its row here. */
+export interface JobDeclaration {
+  readonly schema: z.ZodType;
+  readonly lanes: readonly Lane[];
+  readonly attempts: number;
+  /** First and last wait between attempts, in milliseconds; doubled in between, with jitter. */
+  readonly backoff: { readonly first: number; readonly last: number };
+  readonly does: string;
+}
+
+export const JOBS = {
+  upload: {
+    schema: pack,
+    lanes: ['small', 'large'],
+    attempts: 3,
+    backoff: { first: 1_000, last: 60_000 },
+    does: 'Puts the files of a pack into the store, verifies them there and commits them to Convex.',
+  },
+  'batch-end': {
+    schema: batchEnd,
+    lanes: ['maintenance'],
+    attempts: 10,
+    backoff: { first: 1_000, last: 60_000 },
+    does: 'Writes the final record of a batch once each of its files is ready or failed.',
+  },
+} as const satisfies Record<string, JobDeclaration>;
+
+export type JobName = keyof typeof JOBS;
+export type JobData<Name extends JobName> = z.infer<(typeof JOBS)[Name]['schema']>;

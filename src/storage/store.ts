@@ -1,0 +1,106 @@
+import type { Readable } from 'node:stream';
+import type { StoredFacts } from '#domain';
+
+/**
+ * The store port. Adapters: `disk.ts`, `s3.ts`; `test/contracts/store.ts` is this comment as a suite.
+ *
+ * An object is visible only whole and verified: `put` and `copy` resolve after the store confirmed size
+ * and checksum, and a failed or aborted one leaves nothing readable at the key. Putting the same bytes
+ * to a key again is a no-op in effect. Keys are `/`-separated, relative, without `.` or `..` segments.
+ *
+ * Every method throws `AppError`: `STORE_UNAVAILABLE` when the store is away (refused, reset, timed out,
+ * throttled, 5xx), `STORE_FULL`, `STORE_ACCESS_DENIED`, `STORE_BUCKET_MISSING`, or `STORE_REJECTED`. An
+ * aborted `signal` rejects with its reason.
+ */
+export interface Store {
+  readonly kind: 'disk' | 's3';
+
+  /**
+   * Streams `source` to `key`, hashing in flight, and verifies what the store then holds.
+   * Throws `CHECKSUM_MISMATCH` or `SIZE_MISMATCH` when the bytes are not those expected, `EMPTY_FILE` for
+   * no bytes, `TOO_LARGE` past `maxSize`, `ORIGIN_UNREADABLE` when the source fails or ends early.
+   */
+  put(key: string, source: Source, options: PutOptions): Promise<StoredFacts>;
+
+  /** Makes `to` the same bytes as `from` inside the store, verified as `put` does. `NOT_FOUND` without `from`. */
+  copy(from: string, to: string, options: PutOptions): Promise<StoredFacts>;
+
+  /** The bytes, or the inclusive `range` of them. Throws `NOT_FOUND`, `RANGE_NOT_SATISFIABLE`. */
+  get(
+    key: string,
+    options?: { range?: ByteRange; signal?: AbortSignal },
+  ): Promise<{ body: Readable; info: ObjectInfo }>;
+
+  /** Facts of the object, or undefined when there is none. */
+  head(key: string): Promise<ObjectInfo | undefined>;
+
+  /** Keys under `prefix` in byte order, after `after`, at most `limit` (1000); `next` is the `after` of the next page. */
+  list(
+    prefix: string,
+    page?: { after?: string | undefined; limit?: number },
+  ): Promise<{ objects: ObjectInfo[]; next?: string | undefined }>;
+
+  /** Deletes the keys; one that is not there is fine. */
+  deleteMany(keys: readonly string[]): Promise<void>;
+
+  /**
+   * A URL that serves the object by GET, with ranges, until `expiresAt`. A path (leading `/`) when the
+   * API itself serves it: the reader puts the base on. `filename` sets the download name.
+   */
+  signGet(
+    key: string,
+    options: { expiresInSeconds: number; filename?: string; download?: boolean },
+  ): Promise<{ url: string; expiresAt: number }>;
+
+  /** Resolves when the store answers and can be written to. */
+  check(): Promise<void>;
+
+  close(): Promise<void>;
+}
+
+/** Where bytes come from. `open` may be called again after a failure, from any offset below the size. */
+export interface Source {
+  /** Bytes, when known before reading. */
+  readonly size?: number | undefined;
+  /** A stream of the bytes from `offset` on. */
+  open(offset: number, signal?: AbortSignal): Promise<Readable>;
+}
+
+/** First and last byte, both included, as in an HTTP Range. */
+export interface ByteRange {
+  readonly start: number;
+  readonly end: number;
+}
+
+export interface PutOptions {
+  readonly contentType: string;
+  /** SHA-256 the caller announced; a different one is `CHECKSUM_MISMATCH`. */
+  readonly checksum?: string | undefined;
+  readonly maxSize?: number | undefined;
+  /** Name for a download, kept with the object. */
+  readonly filename?: string | undefined;
+  /** Small strings kept with the object. */
+  readonly metadata?: Readonly<Record<string, string>> | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Bytes done so far; never falls within one call. */
+  readonly onProgress?: ((bytes: number) => void) | undefined;
+  /** Where a multipart put keeps what another process needs to go on with it. */
+  readonly journal?: Journal | undefined;
+}
+
+/** A few durable fields beside a job. `write` rejects when the writer no longer owns the job. */
+export interface Journal {
+  read(): Promise<Readonly<Record<string, string>>>;
+  write(fields: Readonly<Record<string, string>>): Promise<void>;
+}
+
+export interface ObjectInfo {
+  readonly key: string;
+  readonly size: number;
+  /** Milliseconds since the epoch. */
+  readonly lastModified: number;
+  readonly etag: string;
+  readonly contentType?: string | undefined;
+  readonly checksum?: string | undefined;
+  readonly filename?: string | undefined;
+}

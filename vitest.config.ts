@@ -1,0 +1,22 @@
+import { defineConfig } from 'vitest/config';
+
+/** `npm test` runs project `base`; what needs apt packages beyond redis-server and ffmpeg is project `more`. */
+const heavy = ['test/rgw/**/*.test.ts', 'test/browser/**/*.test.ts'];
+
+export default defineConfig({
+  test: {
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'base',
+          include: ['{src,convex,local,test,scripts}/**/*.test.{ts,tsx}'],
+          exclude: heavy,
+        },
+      },
+      { extends: true, test: { name: 'more', include: heavy } },
+    ],
+  },
+});
