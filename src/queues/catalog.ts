@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { ASSET_TYPES } from '#domain';
+import { AppError } from '#errors';
 
 /** A queue each, so that a small script never waits behind a film. */
 export const LANES = ['small', 'large', 'maintenance'] as const;
@@ -77,3 +78,11 @@ export const JOBS = {
 
 export type JobName = keyof typeof JOBS;
 export type JobData<Name extends JobName> = z.infer<(typeof JOBS)[Name]['schema']>;
+
+/** Parses a job's data at the door; old jobs outlive deploys. Throws `AppError` `VALIDATION_FAILED`. */
+export function parseJobData<Name extends JobName>(name: Name, data: unknown): JobData<Name> {
+  const parsed = JOBS[name].schema.safeParse(data);
+  if (parsed.success) return parsed.data as JobData<Name>;
+  const mistakes = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; ');
+  throw new AppError('VALIDATION_FAILED', `The data of a job ${name} is not of its form: ${mistakes}`);
+}

@@ -1,6 +1,15 @@
+import type { Job, Queue } from 'bullmq';
+import type { Redis } from 'ioredis';
 import type { EntityRef } from '#domain';
-import type { ErrorFacts } from '#errors';
-import type { Lane, PackFile } from './catalog.ts';
+import { AppError, type ErrorFacts } from '#errors';
+import { acceptBatch } from './accept.ts';
+import { createBatches } from './batches.ts';
+import { LANES, type Lane, type PackFile } from './catalog.ts';
+import { queueUnavailable } from './connection.ts';
+import { readJobFacts } from './job-facts.ts';
+import { LISTS, toJobView } from './job-view.ts';
+import { closeLanes, type Lanes, openLanes } from './lanes.ts';
+import { createPendingPacks } from './pending-packs.ts';
 
 /** What intake hands over once every byte it was given is staged. */
 export interface AcceptRequest {
@@ -63,5 +72,82 @@ export interface Producer {
   hasWorker(): Promise<boolean>;
   /** Resolves when Redis answers and takes writes. */
   check(): Promise<void>;
+  /** Jobs by lane and state, for metrics. */
+  counts(): Promise<Record<Lane, Record<JobView['state'], number>>>;
+  /** The queues themselves, for Bull Board. */
+  readonly lanes: Lanes;
   close(): Promise<void>;
+}
+
+/** Upload lanes; a job that outgrew `small` is found in `large`, so that one is looked up first. */
+const UPLOAD_LANES = ['large', 'small'] as const;
+
+/** Builds the producer on a connection of role `caller`; closing it leaves the connection open. */
+export function createProducer(redis: Redis, prefix: string, onError: (error: Error) => void): Producer {
+  const lanes = openLanes(redis, prefix, onError);
+  const batches = createBatches(redis, prefix);
+  const pending = createPendingPacks(redis, prefix);
+
+  const view = async (job: Job, lane: Lane, state: string): Promise<JobView> =>
+    toJobView(job, lane, state, await readJobFacts(redis, prefix, lane, job.id ?? ''));
+
+  return {
+    lanes,
+    accept: (request) => guarded(acceptBatch({ redis, prefix, lanes, batches, pending }, request)),
+    getBatch: (batchId) => guarded(batches.view(batchId)),
+    async getJob(jobId) {
+      for (const lane of UPLOAD_LANES) {
+        const job: Job | undefined = await guarded(lanes[lane].getJob(jobId));
+        if (job) return guarded(job.getState().then((state) => view(job, lane, state)));
+      }
+      return undefined;
+    },
+    async listJobs({ state, project, limit }) {
+      const found = await guarded(
+        Promise.all(
+          UPLOAD_LANES.map(async (lane) => {
+            const jobs = await lanes[lane].getJobs([...LISTS[state]], 0, limit - 1, false);
+            return Promise.all(jobs.map((job) => view(job, lane, state)));
+          }),
+        ),
+      );
+      return found
+        .flat()
+        .filter((job) => project === undefined || job.project === project)
+        .slice(0, limit);
+    },
+    async hasWorker() {
+      const workers = await guarded(Promise.all(UPLOAD_LANES.map((lane) => lanes[lane].getWorkersCount())));
+      return workers.some((count) => count > 0);
+    },
+    async check() {
+      await guarded(redis.set(`${prefix}:check`, '1', 'EX', 60));
+    },
+    async counts() {
+      const entries = await Promise.all(
+        LANES.map(async (lane) => [lane, await guarded(countStates(lanes[lane]))] as const),
+      );
+      return Object.fromEntries(entries) as Record<Lane, Record<JobView['state'], number>>;
+    },
+    close: () => closeLanes(lanes),
+  };
+}
+
+async function countStates(queue: Queue): Promise<Record<JobView['state'], number>> {
+  const counts = await queue.getJobCounts(...Object.values(LISTS).flat());
+  const sum = (state: JobView['state']) => LISTS[state].reduce((total, list) => total + (counts[list] ?? 0), 0);
+  return {
+    waiting: sum('waiting'),
+    active: sum('active'),
+    delayed: sum('delayed'),
+    completed: sum('completed'),
+    failed: sum('failed'),
+  };
+}
+
+/** Whatever Redis or BullMQ throws, as ours. */
+async function guarded<T>(work: Promise<T>): Promise<T> {
+  return work.catch((error: unknown) => {
+    throw error instanceof AppError ? error : queueUnavailable(error);
+  });
 }

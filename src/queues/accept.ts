@@ -1,0 +1,94 @@
+import type { BulkJobOptions } from 'bullmq';
+import type { Redis } from 'ioredis';
+import type { Batches } from './batches.ts';
+import type { Lane, Pack, PackFile } from './catalog.ts';
+import { packJobId } from './ids.ts';
+import { jobOptions, type Lanes } from './lanes.ts';
+import type { PendingPacks } from './pending-packs.ts';
+import type { AcceptedBatch, AcceptRequest } from './producer.ts';
+import { defineScript } from './script.ts';
+
+export interface AcceptParts {
+  readonly redis: Redis;
+  readonly prefix: string;
+  readonly lanes: Lanes;
+  readonly batches: Batches;
+  readonly pending: PendingPacks;
+}
+
+/** `addBulk` is one script a job and blocks other clients meanwhile: this many jobs at a time. */
+const SLICE = 500;
+
+/**
+ * KEYS sequence; ARGV count. Takes `count` numbers, each higher than any before; from the clock, in
+ * microseconds, should Redis have lost the last one. Answers the first.
+ */
+const takeSequence = defineScript(`
+  local time = redis.call('TIME')
+  local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
+  local first = math.max(tonumber(redis.call('GET', KEYS[1]) or '0') + 1, now)
+  redis.call('SET', KEYS[1], string.format('%.0f', first + tonumber(ARGV[1]) - 1))
+  return string.format('%.0f', first)
+`);
+
+/**
+ * Record, jobs, mark: in this order, so that a request that dies on the way leaves packs that discard
+ * themselves. Ids are the caller's, so the whole can be repeated.
+ */
+export async function acceptBatch(parts: AcceptParts, request: AcceptRequest): Promise<AcceptedBatch> {
+  const { batchId, entity, packs } = request;
+  const files = packs.flatMap((pack) => pack.files);
+  const sizeOf = (some: readonly { size?: number | undefined }[]) =>
+    some.reduce((sum, { size }) => sum + (size ?? 0), 0);
+  const record = {
+    batchId,
+    entity,
+    owner: request.createdBy,
+    total: files.length,
+    size: sizeOf(files),
+    createdAt: request.createdAt,
+  };
+  const [first] = await Promise.all([
+    takeSequence(parts.redis, [`${parts.prefix}:accepted-seq`], [files.length]),
+    parts.batches.open(record),
+  ]);
+
+  let acceptedSeq = Number(first);
+  const jobs = packs.map(({ lane, files }, index) => {
+    const numbered: PackFile[] = files.map((file) => ({ ...file, acceptedSeq: acceptedSeq++ }));
+    return { jobId: packJobId(batchId, index), lane, size: sizeOf(files), files: numbered };
+  });
+  await Promise.all((['small', 'large'] as const).map((lane) => enqueue(parts, request, lane, jobs)));
+  await parts.batches.accept(batchId);
+  return { batchId, jobs };
+}
+
+async function enqueue(
+  parts: AcceptParts,
+  request: AcceptRequest,
+  lane: Lane,
+  all: AcceptedBatch['jobs'],
+): Promise<void> {
+  const { batchId, entity, correlationId, createdBy, createdAt } = request;
+  const jobs = all.filter((job) => job.lane === lane);
+  if (jobs.length === 0) return;
+  const ranks = await parts.pending.add(
+    lane,
+    entity.project,
+    jobs.map(({ jobId }) => jobId),
+  );
+  const bulk = jobs.map(({ jobId, files }, index) => {
+    const data: Pack = {
+      batchId,
+      entity,
+      files: [...files],
+      awaitAcceptance: all.length > 1,
+      correlationId,
+      createdBy,
+      createdAt,
+    };
+    const opts: BulkJobOptions = { ...jobOptions('upload', jobId), priority: ranks[index] ?? 1 };
+    return { name: 'upload', data, opts };
+  });
+  for (let from = 0; from < bulk.length; from += SLICE) await parts.lanes[lane].addBulk(bulk.slice(from, from + SLICE));
+}

@@ -1,0 +1,88 @@
+import type { Redis } from 'ioredis';
+import type { EntityRef } from '#domain';
+import type { ErrorFacts } from '#errors';
+import type { BatchView } from './producer.ts';
+import { defineScript } from './script.ts';
+
+/**
+ * The record of one request: a hash of what was asked, plus one field per finished file. Counts are
+ * derived from the fields, never incremented, so that writing twice changes nothing.
+ */
+export interface Batches {
+  /** Intake, before the jobs: the batch is `accepting` and its packs wait. */
+  open(batch: OpenBatch): Promise<void>;
+  /** Intake, after the jobs: its packs may run. */
+  accept(batchId: string): Promise<void>;
+  isAccepted(batchId: string): Promise<boolean>;
+  /** Writes the end of one file; `ready` is never taken back. Tells whether it was the last one missing. */
+  finish(batchId: string, assetId: string, end: 'ready' | ErrorFacts): Promise<{ last: boolean }>;
+  view(batchId: string): Promise<BatchView | undefined>;
+}
+
+export interface OpenBatch {
+  readonly batchId: string;
+  readonly entity: EntityRef;
+  readonly owner: string;
+  readonly total: number;
+  /** Bytes announced. */
+  readonly size: number;
+  readonly createdAt: number;
+}
+
+/** A record outlives its last write by this long. */
+const TTL_SECONDS = 30 * 86_400;
+const FILE = 'file:';
+
+/** KEYS batch; ARGV field, value, ttl. Answers 1 when every file has its end, and 0 for a batch long forgotten. */
+const finishScript = defineScript(`
+  if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+  if redis.call('HGET', KEYS[1], ARGV[1]) ~= 'ready' then redis.call('HSET', KEYS[1], ARGV[1], ARGV[2]) end
+  redis.call('EXPIRE', KEYS[1], ARGV[3])
+  local facts = 6
+  if redis.call('HLEN', KEYS[1]) - facts >= tonumber(redis.call('HGET', KEYS[1], 'total')) then return 1 end
+  return 0
+`);
+
+export function createBatches(redis: Redis, prefix: string): Batches {
+  const key = (batchId: string) => `${prefix}:batch:{${batchId}}`;
+  return {
+    async open({ batchId, entity, owner, total, size, createdAt }) {
+      const facts = { state: 'accepting', project: entity.project, owner, total, size, createdAt };
+      await redis.multi().hset(key(batchId), facts).expire(key(batchId), TTL_SECONDS).exec();
+    },
+    async accept(batchId) {
+      await redis.hset(key(batchId), 'state', 'accepted');
+    },
+    async isAccepted(batchId) {
+      return (await redis.hget(key(batchId), 'state')) === 'accepted';
+    },
+    async finish(batchId, assetId, end) {
+      const value = end === 'ready' ? end : JSON.stringify(end);
+      return { last: (await finishScript(redis, [key(batchId)], [FILE + assetId, value, TTL_SECONDS])) === 1 };
+    },
+    async view(batchId) {
+      const hash = await redis.hgetall(key(batchId));
+      return hash.state === undefined ? undefined : toView(batchId, hash);
+    },
+  };
+}
+
+function toView(batchId: string, hash: Record<string, string>): BatchView {
+  const ends = Object.entries(hash).filter(([field]) => field.startsWith(FILE));
+  const successful = ends.filter(([, end]) => end === 'ready').map(([field]) => field.slice(FILE.length));
+  const failed = ends
+    .filter(([, end]) => end !== 'ready')
+    .map(([field, end]) => ({ assetId: field.slice(FILE.length), error: JSON.parse(end) as ErrorFacts }));
+  const total = Number(hash.total);
+  return {
+    batchId,
+    project: hash.project ?? '',
+    owner: hash.owner ?? '',
+    state: ends.length >= total ? 'done' : ends.length > 0 ? 'running' : 'accepted',
+    total,
+    successful,
+    failed,
+    size: Number(hash.size),
+    createdAt: Number(hash.createdAt),
+  };
+}

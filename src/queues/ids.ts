@@ -1,0 +1,19 @@
+import { randomBytes } from 'node:crypto';
+
+/** Gives `length` random bytes; `randomBytes` outside tests. */
+export type RandomBytes = (length: number) => Buffer;
+
+/** 120 bits in letters, digits, `-` and `_`: fits a URL, a Redis key and a job id as it is. */
+function randomName(random: RandomBytes): string {
+  return random(15).toString('base64url');
+}
+
+export const newAssetId = (random: RandomBytes = randomBytes): string => `a_${randomName(random)}`;
+export const newBatchId = (random: RandomBytes = randomBytes): string => `b_${randomName(random)}`;
+
+/** Job of the `index`-th pack of a batch. BullMQ refuses `:` and plain integers in job ids. */
+export const packJobId = (batchId: string, index: number): string => `${batchId}-${index}`;
+/** Job that closes a batch. */
+export const endJobId = (batchId: string): string => `${batchId}-end`;
+/** Batch that a job belongs to. */
+export const batchOfJob = (jobId: string): string => jobId.slice(0, jobId.lastIndexOf('-'));

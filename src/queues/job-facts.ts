@@ -1,0 +1,54 @@
+import type { Redis } from 'ioredis';
+import type { Lane } from './catalog.ts';
+import { jobKey } from './lanes.ts';
+import { defineScript } from './script.ts';
+
+/**
+ * What changes about a job: a hash beside it that only the holder of the job's lock can write. BullMQ's
+ * own `updateData` is not fenced: a worker that lost its lock could overwrite its successor's work.
+ */
+export interface JobFacts {
+  read(): Promise<Readonly<Record<string, string>>>;
+  /** Throws `LockLostError` when the lock is another's by now; nothing is written then. */
+  write(fields: Readonly<Record<string, string>>): Promise<void>;
+}
+
+/** The job was taken over by another worker: stop, and leave everything as it is. */
+export class LockLostError extends Error {
+  override readonly name = 'LockLostError';
+  constructor(jobId: string) {
+    super(`Job ${jobId} is no longer ours; its lock was taken over.`);
+  }
+}
+
+const factsKey = (prefix: string, lane: Lane, jobId: string) => `${jobKey(prefix, lane, jobId)}:facts`;
+
+/** KEYS facts, lock; ARGV token, then fields and values. */
+const writeScript = defineScript(`
+  if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
+  redis.call('HSET', KEYS[1], unpack(ARGV, 2))
+  return 1
+`);
+
+/** The facts of one job, written under `token`, the lock of this start of it. */
+export function openJobFacts(redis: Redis, prefix: string, lane: Lane, jobId: string, token: string): JobFacts {
+  const key = factsKey(prefix, lane, jobId);
+  return {
+    read: () => redis.hgetall(key),
+    async write(fields) {
+      const args = Object.entries(fields).flat();
+      const written = await writeScript(redis, [key, `${jobKey(prefix, lane, jobId)}:lock`], [token, ...args]);
+      if (written !== 1) throw new LockLostError(jobId);
+    },
+  };
+}
+
+/** Reads a job's facts without its lock, for showing them. */
+export function readJobFacts(redis: Redis, prefix: string, lane: Lane, jobId: string): Promise<Record<string, string>> {
+  return redis.hgetall(factsKey(prefix, lane, jobId));
+}
+
+/** A completed job needs its facts no more. */
+export async function dropJobFacts(redis: Redis, prefix: string, lane: Lane, jobId: string): Promise<void> {
+  await redis.del(factsKey(prefix, lane, jobId));
+}
