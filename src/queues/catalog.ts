@@ -6,6 +6,9 @@ import { AppError } from '#errors';
 export const LANES = ['small', 'large', 'maintenance'] as const;
 export type Lane = (typeof LANES)[number];
 
+/** Jobs one worker process runs at a time, by lane. A large one holds a few parts of 8 MiB in memory. */
+export const CONCURRENCY: Readonly<Record<Lane, number>> = { small: 8, large: 2, maintenance: 4 };
+
 const fileOrigin = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('path'), path: z.string() }),
   z.object({ kind: z.literal('url'), url: z.string() }),

@@ -1,0 +1,39 @@
+import type { Fence } from '#domain';
+import type { AppError } from '#errors';
+import type { JobData, JobName, Lane } from '#queues/catalog.ts';
+import type { JobFacts } from '#queues/job-facts.ts';
+
+/** One start of one job, as a processor sees it. */
+export interface Run {
+  readonly jobId: string;
+  readonly lane: Lane;
+  /** Which attempt this is, from 1; waiting for a dependency spends none. */
+  readonly attempt: number;
+  readonly maxAttempts: number;
+  /** Aborted when the worker shuts down or the job's lock is gone: stop, and throw its reason. */
+  readonly signal: AbortSignal;
+  readonly facts: JobFacts;
+  /** A fence higher than any this job gave out before. */
+  nextFence(): Fence;
+  /** Shows progress, 0 to 1. */
+  progress(fraction: number): void;
+}
+
+/** How a start of a job ended. Anything thrown instead is a fault of ours and counts as a failed attempt. */
+export type Outcome =
+  | { readonly end: 'done' }
+  /** Nothing to do, and nothing may remain: a completed job that is kept would block its id. */
+  | { readonly end: 'discarded' }
+  /** It goes on in another lane, where it was added. */
+  | { readonly end: 'moved' }
+  /** Try again in `inMs` without spending an attempt. */
+  | { readonly end: 'later'; readonly inMs: number }
+  /** Try again in `inMs`; an attempt is spent. */
+  | { readonly end: 'retry'; readonly inMs: number; readonly error: AppError }
+  /** Final: the job joins the dead letters. */
+  | { readonly end: 'failed'; readonly error: AppError };
+
+export type Processor<Name extends JobName> = (data: JobData<Name>, run: Run) => Promise<Outcome>;
+
+/** Every job has its processor, or this does not compile. */
+export type Processors = { readonly [Name in JobName]: Processor<Name> };

@@ -1,0 +1,66 @@
+import type { AssetFacts } from '#domain';
+import type { AppError } from '#errors';
+import type { StatusUpdate } from '#metadata/metadata.ts';
+import type { Pack, PackFile } from '#queues/catalog.ts';
+import type { Run } from './run.ts';
+
+/** Progress reaches people this often, in milliseconds. */
+const INTERVAL = 250;
+
+/** Tells the outbox how the files of one pack fare. Old news is held back by the fence of each write. */
+export interface StatusReporter {
+  /** Bytes of a file that are done. Sent now and then, together with those of the pack's other files. */
+  progress(file: PackFile, bytes: number, size: number | undefined): void;
+  /** Sends a status at once; `nextRetryAt` when there will be another try. */
+  report(
+    files: readonly PackFile[],
+    status: 'uploading' | 'error',
+    about?: { error?: AppError; nextRetryAt?: number },
+  ): Promise<void>;
+}
+
+export interface ReporterPorts {
+  readonly put: (updates: readonly StatusUpdate[]) => Promise<void>;
+  readonly now: () => number;
+  readonly onLost: (error: unknown) => void;
+}
+
+export function createStatusReporter(ports: ReporterPorts, pack: Pack, run: Run): StatusReporter {
+  const fractions = new Map<string, number>();
+  const changed = new Set<PackFile>();
+  let lastSent = ports.now();
+
+  const update = (file: PackFile): StatusUpdate => ({
+    facts: assetFacts(pack, file, run.jobId),
+    fence: run.nextFence(),
+    status: 'uploading',
+    progress: fractions.get(file.assetId) ?? 0,
+    size: file.size,
+    attempt: run.attempt,
+    maxAttempts: run.maxAttempts,
+  });
+
+  return {
+    progress(file, bytes, size) {
+      if (size === undefined || size === 0) return;
+      fractions.set(file.assetId, Math.min(1, bytes / size));
+      changed.add(file);
+      if (ports.now() - lastSent < INTERVAL) return;
+      lastSent = ports.now();
+      const updates = [...changed].map(update);
+      changed.clear();
+      run.progress([...fractions.values()].reduce((sum, fraction) => sum + fraction, 0) / pack.files.length);
+      ports.put(updates).catch(ports.onLost);
+    },
+    async report(files, status, { error, nextRetryAt } = {}) {
+      await ports.put(files.map((file) => ({ ...update(file), status, nextRetryAt, error: error?.toFacts() })));
+    },
+  };
+}
+
+/** What is known of a file since intake. */
+export function assetFacts(pack: Pack, file: PackFile, jobId: string): AssetFacts {
+  const { batchId, entity, correlationId, createdBy, createdAt } = pack;
+  const { origin: _origin, size: _size, checksum: _checksum, ...own } = file;
+  return { ...own, entity, batchId, jobId, correlationId, createdBy, createdAt };
+}

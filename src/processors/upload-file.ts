@@ -1,0 +1,48 @@
+import type { StoredFacts } from '#domain';
+import { AppError, isErrorCode } from '#errors';
+import type { PackFile } from '#queues/catalog.ts';
+import { PACKING } from '#queues/packing.ts';
+import type { PutOptions } from '#storage/store.ts';
+import { assetFacts } from './status-reporter.ts';
+import type { FileParts } from './upload.ts';
+
+/**
+ * Brings a file's bytes to their final key, verified there, and records it: a start after this one only
+ * commits. Whole staged objects are copied inside the store, everything else is streamed.
+ */
+export async function storeFile({ ports, run, state, reporter }: FileParts, file: PackFile): Promise<StoredFacts> {
+  const { origin, s3Key } = file;
+  const options: PutOptions = {
+    contentType: file.contentType,
+    checksum: file.checksum,
+    filename: file.filename,
+    maxSize: run.lane === 'small' && file.size === undefined ? PACKING.unknownFile : undefined,
+    metadata: { 'asset-id': file.assetId },
+    signal: run.signal,
+    onProgress: (bytes) => reporter.progress(file, bytes, file.size),
+    journal: state.journal(file.assetId),
+  };
+  const whole = origin.kind === 'staged' && origin.slice === undefined;
+  const stored = whole
+    ? await ports.store.copy(origin.key, s3Key, options)
+    : await ports.store.put(s3Key, { ...ports.openOrigin(origin), size: file.size }, options);
+  if (file.size !== undefined && stored.size !== file.size) {
+    throw new AppError('SIZE_MISMATCH', `${file.filename} has ${stored.size} bytes, ${file.size} were announced.`);
+  }
+  await state.writeStored(file.assetId, stored);
+  return stored;
+}
+
+/** Makes a stored file `ready` in Convex. Throws what Convex said of this one file. */
+export async function commitFile({ ports, pack, run }: FileParts, file: PackFile, stored: StoredFacts): Promise<void> {
+  const { url, expiresAt } = await ports.store.signGet(stored.s3Key, { expiresInSeconds: ports.urlSeconds });
+  const result = await ports.commit({
+    facts: assetFacts(pack, file, run.jobId),
+    stored,
+    url: { s3Url: url, urlExpiresAt: expiresAt },
+    uploadedAt: ports.now(),
+  });
+  if (result.ok) return;
+  const { code, message, details } = result.error;
+  throw new AppError(isErrorCode(code) ? code : 'METADATA_REJECTED', message, { details: { ...details } });
+}

@@ -1,0 +1,57 @@
+import type { StoredFacts } from '#domain';
+import type { AppError, ErrorFacts } from '#errors';
+import type { JobFacts } from '#queues/job-facts.ts';
+import { ERROR_FIELD } from '#queues/job-view.ts';
+import type { Journal } from '#storage/store.ts';
+
+/**
+ * What an upload job remembers from start to start, in its fenced hash:
+ * `end:<assetId>` `ready` or the final error; `stored:<assetId>` what the store holds, verified;
+ * `part:<assetId>:…` the store's journal; `away` since when a dependency is away; `error` the last error.
+ */
+export interface UploadState {
+  endOf(assetId: string): 'ready' | ErrorFacts | undefined;
+  storedOf(assetId: string): StoredFacts | undefined;
+  /** Since when a dependency is away without a file having come to its end; milliseconds since the epoch. */
+  readonly awaySince: number | undefined;
+  journal(assetId: string): Journal;
+  writeStored(assetId: string, stored: StoredFacts): Promise<void>;
+  writeEnd(assetId: string, end: 'ready' | ErrorFacts): Promise<void>;
+  writeTrouble(error: AppError, awaySince: number | undefined): Promise<void>;
+}
+
+export async function readUploadState(facts: JobFacts): Promise<UploadState> {
+  const fields = await facts.read();
+  const away = Number(fields.away ?? '');
+  return {
+    endOf(assetId) {
+      const end = fields[`end:${assetId}`];
+      return end === undefined || end === 'ready' ? end : (JSON.parse(end) as ErrorFacts);
+    },
+    storedOf(assetId) {
+      const stored = fields[`stored:${assetId}`];
+      return stored === undefined ? undefined : (JSON.parse(stored) as StoredFacts);
+    },
+    awaySince: away > 0 ? away : undefined,
+    journal: (assetId) => journalOf(facts, `part:${assetId}:`),
+    writeStored: (assetId, stored) => facts.write({ [`stored:${assetId}`]: JSON.stringify(stored) }),
+    writeEnd: (assetId, end) =>
+      facts.write({ [`end:${assetId}`]: end === 'ready' ? end : JSON.stringify(end), away: '' }),
+    writeTrouble: (error, awaySince) =>
+      facts.write({
+        [ERROR_FIELD]: JSON.stringify(error.toFacts()),
+        away: awaySince === undefined ? '' : String(awaySince),
+      }),
+  };
+}
+
+function journalOf(facts: JobFacts, prefix: string): Journal {
+  return {
+    async read() {
+      const entries = Object.entries(await facts.read()).filter(([field]) => field.startsWith(prefix));
+      return Object.fromEntries(entries.map(([field, value]) => [field.slice(prefix.length), value]));
+    },
+    write: (fields) =>
+      facts.write(Object.fromEntries(Object.entries(fields).map(([field, value]) => [prefix + field, value]))),
+  };
+}
