@@ -1,0 +1,48 @@
+import { v } from 'convex/values';
+import { mutation, type QueryCtx, query } from './_generated/server.js';
+import { requireService } from './model/access.ts';
+
+/** A key for agents. Of its secret only the SHA-256 is kept. Without `projects` it is for all of them. */
+const apiKey = v.object({
+  keyId: v.string(),
+  secretHash: v.string(),
+  name: v.string(),
+  scopes: v.array(v.string()),
+  projects: v.optional(v.array(v.string())),
+  createdAt: v.number(),
+  expiresAt: v.optional(v.number()),
+  revokedAt: v.optional(v.number()),
+});
+
+/** Service. The key, revoked and expired ones too, or null. */
+export const find = query({
+  args: { keyId: v.string() },
+  returns: v.union(apiKey, v.null()),
+  handler: async (ctx, { keyId }) => {
+    await requireService(ctx);
+    const row = await findKey(ctx, keyId);
+    if (!row) return null;
+    const { _id, _creationTime, ...key } = row;
+    return key;
+  },
+});
+
+/** Service. Creates the key or replaces it. */
+export const put = mutation({
+  args: apiKey.fields,
+  returns: v.null(),
+  handler: async (ctx, key) => {
+    await requireService(ctx);
+    const row = await findKey(ctx, key.keyId);
+    if (row) await ctx.db.replace(row._id, key);
+    else await ctx.db.insert('apiKeys', key);
+    return null;
+  },
+});
+
+function findKey(ctx: QueryCtx, keyId: string) {
+  return ctx.db
+    .query('apiKeys')
+    .withIndex('by_keyId', (q) => q.eq('keyId', keyId))
+    .unique();
+}

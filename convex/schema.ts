@@ -1,0 +1,147 @@
+/**
+ * The tables and who writes them. Only functions called with the service's token write; people read.
+ * Rows refer to projects, sessions, scenes and assets by the callers' own ids, never by `_id`, but for
+ * `assets.entity`, which keeps index keys short.
+ *
+ * | table | written by |
+ * |---|---|
+ * | projects, sessions, scenes | `sessions.upsert`, `scenes.upsert`; made on the way by commits and status writes |
+ * | asset references, `assetVersion`, `previousAssetVersions`, `heads` | commits and deletions, in the asset's transaction |
+ * | `assetsStatus`, `assetsErrorMessage` | every write to an asset of the entity, in its transaction |
+ * | `totalAssetSize`, `assetCount` | `sessions.recount`, never a commit: a hot row would make commits conflict |
+ * | assets | `assets.applyStatuses` from the outbox; commits; deletions |
+ * | batches | `batches.apply` |
+ * | members, apiKeys | `members.put`, `apiKeys.put` |
+ */
+import { defineSchema, defineTable } from 'convex/server';
+import { v } from 'convex/values';
+import {
+  assetReference,
+  assetStatus,
+  assetsStatus,
+  assetType,
+  batchState,
+  encryption,
+  errorFacts,
+  fence,
+  heads,
+  memberRole,
+  replacedVersion,
+  visibility,
+} from './model/fields.ts';
+
+const entityState = {
+  name: v.optional(v.string()),
+  assetsStatus,
+  assetsErrorMessage: v.optional(v.string()),
+  heads,
+  createdAt: v.number(),
+};
+
+export default defineSchema({
+  projects: defineTable({ project: v.string(), name: v.optional(v.string()), createdAt: v.number() }).index(
+    'by_project',
+    ['project'],
+  ),
+
+  members: defineTable({ project: v.string(), subject: v.string(), role: memberRole }).index('by_project_and_subject', [
+    'project',
+    'subject',
+  ]),
+
+  sessions: defineTable({
+    project: v.string(),
+    session: v.string(),
+    ...entityState,
+    combinedVideoAsset: v.optional(assetReference),
+    combinedSubtitleAsset: v.optional(assetReference),
+    manifestAsset: v.optional(assetReference),
+    totalAssetSize: v.number(),
+    assetCount: v.number(),
+  }).index('by_project_and_session', ['project', 'session']),
+
+  scenes: defineTable({
+    project: v.string(),
+    session: v.string(),
+    scene: v.string(),
+    ...entityState,
+    videoAsset: v.optional(assetReference),
+    sourceCodeAsset: v.optional(assetReference),
+    thumbnailAsset: v.optional(assetReference),
+    subtitleAsset: v.optional(assetReference),
+    /** Count of the scene's commits, of any type. */
+    assetVersion: v.number(),
+    /** The last 10 replaced, newest first; the whole history is in `assets`. */
+    previousAssetVersions: v.array(replacedVersion),
+  }).index('by_project_and_session_and_scene', ['project', 'session', 'scene']),
+
+  assets: defineTable({
+    assetId: v.string(),
+    entity: v.union(v.id('scenes'), v.id('sessions')),
+    project: v.string(),
+    session: v.string(),
+    scene: v.optional(v.string()),
+    type: assetType,
+    filename: v.string(),
+    contentType: v.string(),
+    s3Key: v.string(),
+    acceptedSeq: v.number(),
+    visibility,
+    metadata: v.record(v.string(), v.any()),
+    batchId: v.string(),
+    jobId: v.string(),
+    correlationId: v.string(),
+    createdBy: v.string(),
+    createdAt: v.number(),
+
+    status: assetStatus,
+    fence,
+    progress: v.number(),
+    attempt: v.number(),
+    maxAttempts: v.number(),
+    nextRetryAt: v.optional(v.number()),
+    error: v.optional(errorFacts),
+    /** Announced until `ready`, then the stored object's. */
+    size: v.optional(v.number()),
+
+    /** True for the one asset that its entity shows for the type. */
+    current: v.boolean(),
+    /** Whether the commit made it current: what a repeated commit answers. */
+    becameCurrent: v.optional(v.boolean()),
+    version: v.optional(v.number()),
+    checksum: v.optional(v.string()),
+    s3Url: v.optional(v.string()),
+    urlExpiresAt: v.optional(v.number()),
+    s3VersionId: v.optional(v.string()),
+    verifiedBy: v.optional(v.string()),
+    encryption: v.optional(encryption),
+    uploadedAt: v.optional(v.number()),
+  })
+    .index('by_assetId', ['assetId'])
+    .index('by_entity_and_current_and_type', ['entity', 'current', 'type'])
+    .index('by_entity_and_type_and_version', ['entity', 'type', 'version'])
+    .index('by_entity_and_type_and_acceptedSeq', ['entity', 'type', 'acceptedSeq'])
+    .index('by_project_and_session_and_current', ['project', 'session', 'current']),
+
+  batches: defineTable({
+    batchId: v.string(),
+    project: v.string(),
+    owner: v.string(),
+    total: v.number(),
+    ready: v.number(),
+    failed: v.number(),
+    state: batchState,
+    createdAt: v.number(),
+  }).index('by_batchId', ['batchId']),
+
+  apiKeys: defineTable({
+    keyId: v.string(),
+    secretHash: v.string(),
+    name: v.string(),
+    scopes: v.array(v.string()),
+    projects: v.optional(v.array(v.string())),
+    createdAt: v.number(),
+    expiresAt: v.optional(v.number()),
+    revokedAt: v.optional(v.number()),
+  }).index('by_keyId', ['keyId']),
+});
