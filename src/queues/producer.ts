@@ -4,7 +4,7 @@ import type { EntityRef } from '#domain';
 import { AppError, type ErrorFacts } from '#errors';
 import { acceptBatch } from './accept.ts';
 import { createBatches } from './batches.ts';
-import { LANES, type Lane, type PackFile } from './catalog.ts';
+import { LANES, type Lane, type PackFile, parseJobData } from './catalog.ts';
 import { queueUnavailable } from './connection.ts';
 import { readJobFacts } from './job-facts.ts';
 import { LISTS, toJobView } from './job-view.ts';
@@ -60,14 +60,21 @@ export interface JobView {
   readonly files: readonly { assetId: string; filename: string }[];
 }
 
+/** At most `limit` jobs in `state`; with `project`, of that project only. */
+export interface JobFilter {
+  readonly state: JobView['state'];
+  readonly project?: string | undefined;
+  readonly limit: number;
+}
+
 /** The way in to the queues. Throws `AppError` `QUEUE_UNAVAILABLE` at once while Redis is away. */
 export interface Producer {
   /** Writes the batch record, enqueues its packs, marks it accepted. Resolved means Redis has it on disk. */
   accept(request: AcceptRequest): Promise<AcceptedBatch>;
   getBatch(batchId: string): Promise<BatchView | undefined>;
   getJob(jobId: string): Promise<JobView | undefined>;
-  /** Newest first, over all lanes; `project` narrows. At most `limit`. */
-  listJobs(filter: { state: JobView['state']; project?: string | undefined; limit: number }): Promise<JobView[]>;
+  /** Newest first, over all lanes. */
+  listJobs(filter: JobFilter): Promise<JobView[]>;
   /** True while a worker serves the lanes. */
   hasWorker(): Promise<boolean>;
   /** Resolves when Redis answers and takes writes. */
@@ -81,6 +88,10 @@ export interface Producer {
 
 /** Upload lanes; a job that outgrew `small` is found in `large`, so that one is looked up first. */
 const UPLOAD_LANES = ['large', 'small'] as const;
+
+/** How far back a project's jobs are looked for, and how many are read at a time. */
+const SCANNED = 5_000;
+const PAGE = 200;
 
 /** Builds the producer on a connection of role `caller`; closing it leaves the connection open. */
 export function createProducer(redis: Redis, prefix: string, onError: (error: Error) => void): Producer {
@@ -102,19 +113,11 @@ export function createProducer(redis: Redis, prefix: string, onError: (error: Er
       }
       return undefined;
     },
-    async listJobs({ state, project, limit }) {
-      const found = await guarded(
-        Promise.all(
-          UPLOAD_LANES.map(async (lane) => {
-            const jobs = await lanes[lane].getJobs([...LISTS[state]], 0, limit - 1, false);
-            return Promise.all(jobs.map((job) => view(job, lane, state)));
-          }),
-        ),
-      );
-      return found
-        .flat()
-        .filter((job) => project === undefined || job.project === project)
-        .slice(0, limit);
+    async listJobs(filter) {
+      const found = await guarded(Promise.all(UPLOAD_LANES.map((lane) => findJobs(lanes[lane], filter))));
+      const jobs = found.flat().toSorted((a, b) => b.timestamp - a.timestamp);
+      const views = jobs.slice(0, filter.limit).map((job) => view(job, laneOf(job), filter.state));
+      return guarded(Promise.all(views));
     },
     async hasWorker() {
       const workers = await guarded(Promise.all(UPLOAD_LANES.map((lane) => lanes[lane].getWorkersCount())));
@@ -131,6 +134,20 @@ export function createProducer(redis: Redis, prefix: string, onError: (error: Er
     },
     close: () => closeLanes(lanes),
   };
+}
+
+/** A queue of ours is named after its lane. */
+const laneOf = (job: Job): Lane => job.queueName as Lane;
+
+/** Newest first; a project's jobs are looked for among the newest `SCANNED` of the state. */
+async function findJobs(queue: Queue, { state, project, limit }: JobFilter): Promise<Job[]> {
+  const found: Job[] = [];
+  for (let from = 0; from < SCANNED && found.length < limit; from += PAGE) {
+    const page: Job[] = await queue.getJobs([...LISTS[state]], from, from + PAGE - 1, false);
+    found.push(...page.filter((job) => project === undefined || parseJobData('upload', job.data).entity.project === project));
+    if (page.length < PAGE) break;
+  }
+  return found;
 }
 
 async function countStates(queue: Queue): Promise<Record<JobView['state'], number>> {

@@ -1,0 +1,126 @@
+import type { Redis } from 'ioredis';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startRedis, type TestRedis } from '#test/redis.ts';
+import { connectRedis, whenConnected } from './connection.ts';
+import { newAssetId, newBatchId } from './ids.ts';
+import { type AcceptRequest, createProducer, type PlannedPack, type Producer } from './producer.ts';
+
+const PREFIX = 'producer-test';
+let server: TestRedis;
+let redis: Redis;
+let producer: Producer;
+
+beforeAll(async () => {
+  server = await startRedis();
+  redis = connectRedis(server.url, 'caller', () => undefined);
+  await whenConnected(redis, 5_000);
+  producer = createProducer(redis, PREFIX, () => undefined);
+});
+afterAll(async () => {
+  await producer.close();
+  redis.disconnect();
+  await server.stop();
+});
+
+const pack = (lane: PlannedPack['lane'] = 'small'): PlannedPack => {
+  const assetId = newAssetId();
+  return {
+    lane,
+    files: [
+      {
+        assetId,
+        assetType: 'source_code',
+        filename: 'main.py',
+        contentType: 'text/x-python',
+        s3Key: `projects/p/sessions/s/scenes/c/source_code/${assetId}/main.py`,
+        visibility: 'private',
+        metadata: {},
+        origin: { kind: 'path', path: '/clips/main.py' },
+        size: 10,
+      },
+    ],
+  };
+};
+const request = (packs: PlannedPack[], project = 'p'): AcceptRequest => ({
+  batchId: newBatchId(),
+  entity: { project, session: 's', scene: 'c' },
+  packs,
+  correlationId: 'corr',
+  createdBy: 'key',
+  createdAt: Date.now(),
+});
+
+describe('accept', () => {
+  it('keeps the batch and its jobs, each in its lane', async () => {
+    const accepted = await producer.accept(request([pack(), pack('large')]));
+    const batch = await producer.getBatch(accepted.batchId);
+    expect(batch).toMatchObject({ state: 'accepted', total: 2, size: 20, owner: 'key', successful: [], failed: [] });
+    for (const job of accepted.jobs) {
+      expect(await producer.getJob(job.jobId)).toMatchObject({
+        jobId: job.jobId,
+        lane: job.lane,
+        state: 'waiting',
+        progress: 0,
+        attempts: 0,
+      });
+    }
+  });
+
+  it('numbers files upwards over all requests, also after Redis forgot the last number', async () => {
+    const first = await producer.accept(request([pack(), pack()]));
+    await redis.del(`${PREFIX}:accepted-seq`);
+    const second = await producer.accept(request([pack()]));
+    const numbers = [first, second].flatMap(({ jobs }) =>
+      jobs.flatMap(({ files }) => files.map((file) => file.acceptedSeq)),
+    );
+    expect(numbers).toEqual(numbers.toSorted((a, b) => a - b));
+    expect(new Set(numbers).size).toBe(3);
+  });
+
+  it('adds the same batch twice without a second job', async () => {
+    const same = request([pack()]);
+    await producer.accept(same);
+    const before = await producer.counts();
+    await producer.accept(same);
+    expect(await producer.counts()).toEqual(before);
+  });
+
+  it('ranks the first packs of a newcomer before the last ones of a hog', async () => {
+    const hog = await producer.accept(
+      request(
+        Array.from({ length: 30 }, () => pack()),
+        'hog',
+      ),
+    );
+    const newcomer = await producer.accept(request([pack()], 'newcomer'));
+    const waiting = await producer.listJobs({ state: 'waiting', limit: 1_000 });
+    const order = await producer.lanes.small.getPrioritized();
+    const place = (jobId: string | undefined) => order.findIndex((job) => job.id === jobId);
+    expect(waiting.length).toBeGreaterThan(30);
+    expect(place(newcomer.jobs[0]?.jobId)).toBeLessThan(place(hog.jobs[5]?.jobId));
+  });
+
+  it('lists jobs by state and project', async () => {
+    await producer.accept(request([pack()], 'listed'));
+    const jobs = await producer.listJobs({ state: 'waiting', project: 'listed', limit: 10 });
+    expect(jobs.map((job) => job.project)).toEqual(['listed']);
+  });
+});
+
+describe('unknown ids', () => {
+  it('are undefined', async () => {
+    expect(await producer.getBatch('b_unknown')).toBeUndefined();
+    expect(await producer.getJob('b_unknown-0')).toBeUndefined();
+  });
+});
+
+describe('while Redis is away', () => {
+  it('fails at once with QUEUE_UNAVAILABLE, and works again when it is back', async () => {
+    await server.kill();
+    await expect(producer.accept(request([pack()]))).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' });
+    await expect(producer.check()).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' });
+    await server.start();
+    await whenConnected(redis, 10_000);
+    await producer.check();
+  });
+});

@@ -1,0 +1,68 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { freePort } from './free-port.ts';
+
+/** A real redis-server of one test's own, kept as production keeps it: every write on disk before its answer. */
+export interface TestRedis {
+  readonly url: string;
+  readonly port: number;
+  /** Ends it for good and removes its folder. */
+  stop(): Promise<void>;
+  /** Ends it like a crash; `start` brings it back with what was on disk. */
+  kill(): Promise<void>;
+  start(): Promise<void>;
+}
+
+export async function startRedis(): Promise<TestRedis> {
+  const port = await freePort();
+  const dir = await mkdtemp(join(tmpdir(), 'reelay-redis-'));
+  let child: ChildProcess | undefined;
+
+  const end = async (signal: NodeJS.Signals) => {
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    const exited = once(child, 'exit');
+    child.kill(signal);
+    await exited;
+  };
+  const redis: TestRedis = {
+    url: `redis://127.0.0.1:${port}`,
+    port,
+    async start() {
+      child = await launch(dir, port);
+    },
+    kill: () => end('SIGKILL'),
+    async stop() {
+      await end('SIGTERM');
+      await rm(dir, { recursive: true, force: true });
+    },
+  };
+  await redis.start();
+  return redis;
+}
+
+const OPTIONS = [
+  '--bind 127.0.0.1',
+  '--save',
+  '',
+  '--appendonly yes',
+  '--appendfsync always',
+  '--maxmemory-policy noeviction',
+];
+
+async function launch(dir: string, port: number): Promise<ChildProcess> {
+  const args = ['--port', String(port), '--dir', dir, ...OPTIONS.flatMap((option) => option.split(' '))];
+  const child = spawn('redis-server', args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  let output = '';
+  child.stdout.on('data', (chunk) => {
+    output += chunk;
+    if (output.includes('Ready to accept connections')) resolve();
+  });
+  child.once('error', reject);
+  child.once('exit', () => reject(new Error(`redis-server ended before it was ready:\n${output}`)));
+  await promise;
+  return child;
+}
