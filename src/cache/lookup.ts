@@ -1,0 +1,128 @@
+import type { LRUCache } from 'lru-cache';
+import type { UrlEntry } from './entry.ts';
+import type { Patience } from './patience.ts';
+import type { Remembered, SharedLayer } from './shared-layer.ts';
+
+export interface Found {
+  readonly entry: UrlEntry;
+  readonly servedFrom: 'memory' | 'redis' | 'convex';
+}
+
+/** Memory, Redis, then Convex, with one search at a time for each id. */
+export interface Lookup {
+  findMany(assetIds: readonly string[]): Promise<Map<string, Found>>;
+  /** Keeps a newer URL where the asset is remembered already. */
+  refresh(entry: UrlEntry): Promise<void>;
+  /** Drops them from memory; a search under way does not put them back, nor do later readers join it. */
+  forget(assetIds: readonly string[]): void;
+  /** `forget` for everything. */
+  clear(): void;
+}
+
+interface LookupPorts {
+  readonly memory: LRUCache<string, UrlEntry>;
+  readonly shared: SharedLayer;
+  readonly patience: Patience;
+  readonly load: (assetIds: readonly string[]) => Promise<readonly UrlEntry[]>;
+}
+
+/** One search for some ids; several readers may wait for it. */
+interface Flight {
+  readonly forgotten: Set<string>;
+  readonly result: Promise<Map<string, Found>>;
+}
+
+export function createLookup({ memory, shared, patience, load }: LookupPorts): Lookup {
+  const flights = new Map<string, Flight>();
+
+  function depart(assetIds: readonly string[]): Flight {
+    const forgotten = new Set<string>();
+    const result = search(assetIds, forgotten).finally(() => {
+      for (const assetId of assetIds) if (flights.get(assetId) === flight) flights.delete(assetId);
+    });
+    const flight = { forgotten, result };
+    for (const assetId of assetIds) flights.set(assetId, flight);
+    return flight;
+  }
+
+  async function search(assetIds: readonly string[], forgotten: Set<string>): Promise<Map<string, Found>> {
+    const remembered = await patience('reading URLs', () => shared.read(assetIds));
+    const found = new Map<string, Found>();
+    for (const [assetId, { value }] of remembered ?? []) {
+      if (value && value !== 'deleted') found.set(assetId, { entry: value, servedFrom: 'redis' });
+    }
+    const missing = assetIds.filter((assetId) => !found.has(assetId));
+    if (missing.length > 0) {
+      const rows = (await load(missing)).map((row) => buried(row, remembered?.get(row.assetId)));
+      if (remembered) await fill(rows, remembered, forgotten);
+      for (const entry of rows) found.set(entry.assetId, { entry, servedFrom: 'convex' });
+    }
+    for (const [assetId, { entry }] of found) {
+      if (entry.status === 'ready' && !forgotten.has(assetId)) memory.set(assetId, entry);
+    }
+    return found;
+  }
+
+  /** Only what is `ready` is final and thus remembered; what lost against an invalidation is not. */
+  async function fill(
+    rows: readonly UrlEntry[],
+    remembered: ReadonlyMap<string, Remembered>,
+    forgotten: Set<string>,
+  ): Promise<void> {
+    const ready = rows.filter(({ status }) => status === 'ready');
+    await patience('remembering URLs', () =>
+      Promise.all(
+        ready.map(async (entry) => {
+          const kept = await shared.fill(entry, remembered.get(entry.assetId)?.epoch ?? '');
+          if (!kept) forgotten.add(entry.assetId);
+        }),
+      ),
+    );
+  }
+
+  function forget(assetIds: Iterable<string>): void {
+    for (const assetId of assetIds) {
+      memory.delete(assetId);
+      flights.get(assetId)?.forgotten.add(assetId);
+      flights.delete(assetId);
+    }
+  }
+
+  return {
+    async findMany(assetIds) {
+      const found = new Map<string, Found>();
+      const waited = new Map<string, Flight>();
+      const missing: string[] = [];
+      for (const assetId of new Set(assetIds)) {
+        const entry = memory.get(assetId);
+        const flight = flights.get(assetId);
+        if (entry) found.set(assetId, { entry, servedFrom: 'memory' });
+        else if (flight) waited.set(assetId, flight);
+        else missing.push(assetId);
+      }
+      if (missing.length > 0) {
+        const flight = depart(missing);
+        for (const assetId of missing) waited.set(assetId, flight);
+      }
+      const landed = [...waited].map(
+        async ([assetId, flight]) => [assetId, (await flight.result).get(assetId)] as const,
+      );
+      for (const [assetId, result] of await Promise.all(landed)) if (result) found.set(assetId, result);
+      return found;
+    },
+    async refresh(entry) {
+      if (memory.has(entry.assetId)) memory.set(entry.assetId, entry);
+      await patience('refreshing a URL', () => shared.refresh(entry));
+    },
+    forget,
+    clear() {
+      forget([...flights.keys()]);
+      memory.clear();
+    },
+  };
+}
+
+/** A row that Convex still shows, though the tombstone knows it was deleted. */
+function buried(row: UrlEntry, remembered: Remembered | undefined): UrlEntry {
+  return remembered?.value === 'deleted' ? { ...row, status: 'deleted' } : row;
+}
