@@ -1,0 +1,97 @@
+import { ConvexHttpClient } from 'convex/browser';
+import { type FunctionArgs, type FunctionReference, type FunctionReturnType, getFunctionName } from 'convex/server';
+import { api } from '#convex/_generated/api.js';
+import { AppError, isErrorCode } from '#errors';
+import { convexFetch, toMetadataError } from './convex-errors.ts';
+import { type ApiKey, type AssetRow, type CommitResult, type Metadata, SCOPES } from './metadata.ts';
+
+export interface ConvexMetadataOptions {
+  readonly url: string;
+  /** Gives the service's token; asked before each call. */
+  readonly token: () => Promise<string>;
+  /** Milliseconds until a call without an answer counts as unavailable. */
+  readonly timeoutMs?: number;
+  /** Told of each mutation sent, as `assets.batchUpdateAssets`. */
+  readonly onMutation?: (name: string) => void;
+}
+
+type Query = FunctionReference<'query'>;
+type Mutation = FunctionReference<'mutation'>;
+type AssetView = FunctionReturnType<typeof api.assets.getMany>[number];
+
+/** The metadata port on Convex, real or embedded: calls the functions of `convex/` with the service's token. */
+export function createConvexMetadata(options: ConvexMetadataOptions): Metadata {
+  const client = new ConvexHttpClient(options.url, {
+    skipConvexDeploymentUrlCheck: true,
+    logger: false,
+    fetch: convexFetch(options.timeoutMs ?? 30_000),
+  });
+
+  async function call<Answer>(name: string, send: () => Promise<Answer>): Promise<Answer> {
+    client.setAuth(await options.token());
+    return send().catch((thrown: unknown) => {
+      throw toMetadataError(name, thrown);
+    });
+  }
+
+  function query<Fn extends Query>(fn: Fn, args: FunctionArgs<Fn>): Promise<FunctionReturnType<Fn>> {
+    return call(nameOf(fn), () => client.query(fn as Query, args));
+  }
+
+  function mutation<Fn extends Mutation>(fn: Fn, args: FunctionArgs<Fn>): Promise<FunctionReturnType<Fn>> {
+    options.onMutation?.(nameOf(fn));
+    return call(nameOf(fn), () => client.mutation(fn as Mutation, args, { skipQueue: true }));
+  }
+
+  return {
+    commit: async (items) => (await mutation(api.assets.batchUpdateAssets, { items: [...items] })).map(toCommitResult),
+    applyStatuses: async (updates) => void (await mutation(api.assets.applyStatuses, { updates: wire(updates) })),
+    applyBatches: async (updates) => void (await mutation(api.batches.apply, { updates: wire(updates) })),
+    getAssets: async (assetIds) => (await query(api.assets.getMany, { assetIds: [...assetIds] })).map(toRow),
+    listAssets: async (entity, { cursor, limit, ...chosen }) => {
+      const paginationOpts = { numItems: limit, cursor: cursor ?? null };
+      const answer = await query(api.assets.getAssetsByEntity, { ...wire(entity), ...wire(chosen), paginationOpts });
+      return { assets: answer.page.map(toRow), next: answer.isDone ? undefined : answer.continueCursor };
+    },
+    upsertSession: (project, session, fields) => mutation(api.sessions.upsert, { project, session, ...wire(fields) }),
+    upsertScene: (project, session, scene, fields) =>
+      mutation(api.scenes.upsert, { project, session, scene, ...wire(fields) }),
+    findApiKey: async (keyId) => toApiKey(await query(api.apiKeys.find, { keyId })),
+    putApiKey: async (key) => void (await mutation(api.apiKeys.put, wire(key))),
+    findMember: async (project, subject) => (await query(api.members.find, { project, subject })) ?? undefined,
+    putMember: async (project, subject, role) => void (await mutation(api.members.put, { project, subject, role })),
+    check: async () => void (await query(api.health.check, {})),
+  };
+}
+
+/** As the contract writes it: `assets.get`, not `assets:get`. */
+function nameOf(fn: Query | Mutation): string {
+  return getFunctionName(fn).replace(':', '.');
+}
+
+/** Convex's argument types know neither `readonly` nor an explicit `undefined`; on the wire both vanish. */
+type Wire<T> = T extends readonly (infer Item)[]
+  ? Wire<Item>[]
+  : T extends object
+    ? { -readonly [Key in keyof T]: Wire<Exclude<T[Key], undefined>> }
+    : T;
+
+function wire<T>(value: T): Wire<T> {
+  return value as Wire<T>;
+}
+
+function toCommitResult(result: FunctionReturnType<typeof api.assets.batchUpdateAssets>[number]): CommitResult {
+  if (result.ok) return result;
+  const { code, message } = result.error;
+  const error = new AppError(isErrorCode(code) ? code : 'METADATA_REJECTED', message);
+  return { assetId: result.assetId, ok: false, error: error.toFacts() };
+}
+
+function toRow({ error, ...view }: AssetView): AssetRow {
+  if (!error) return view;
+  return { ...view, error: { ...error, code: isErrorCode(error.code) ? error.code : 'INTERNAL' } };
+}
+
+function toApiKey(key: FunctionReturnType<typeof api.apiKeys.find>): ApiKey | undefined {
+  return key ? { ...key, scopes: SCOPES.filter((scope) => key.scopes.includes(scope)) } : undefined;
+}

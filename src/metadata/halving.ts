@@ -1,0 +1,24 @@
+import { AppError } from '#errors';
+
+export type Judged<Answer> = { readonly answer: Answer } | { readonly rejected: AppError };
+
+/**
+ * Sends all items in one call; when Convex refuses the call as a whole (`METADATA_REJECTED`), sends each half by
+ * itself, until the culprits stand alone. Gives a verdict for each item, in order. Any other error is thrown.
+ */
+export async function judgeByHalving<Item, Answer>(
+  items: readonly Item[],
+  call: (items: readonly Item[]) => Promise<readonly Answer[]>,
+): Promise<Judged<Answer>[]> {
+  try {
+    const answers = await call(items);
+    if (answers.length !== items.length) throw new Error(`Convex answered ${answers.length} of ${items.length} items.`);
+    return answers.map((answer) => ({ answer }));
+  } catch (thrown) {
+    if (!(thrown instanceof AppError) || thrown.code !== 'METADATA_REJECTED') throw thrown;
+    if (items.length <= 1) return items.map(() => ({ rejected: thrown }));
+    const middle = Math.ceil(items.length / 2);
+    const first = await judgeByHalving(items.slice(0, middle), call);
+    return [...first, ...(await judgeByHalving(items.slice(middle), call))];
+  }
+}
