@@ -1,0 +1,54 @@
+import { constants } from 'node:fs';
+import { type FileHandle, open, readFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { z } from 'zod';
+import { isMissing } from './disk-errors.ts';
+import { type DiskTree, META_SUFFIX } from './disk-tree.ts';
+import type { ObjectInfo } from './store.ts';
+
+const meta = z.object({
+  size: z.int().positive(),
+  checksum: z.string(),
+  contentType: z.string(),
+  filename: z.string().optional(),
+  metadata: z.record(z.string(), z.string()).optional(),
+  lastModified: z.number(),
+});
+/** What is kept beside an object. */
+export type Meta = Readonly<z.infer<typeof meta>>;
+
+/** An object opened for reading, or undefined when there is none. The caller closes the handle. */
+export async function openObject(tree: DiskTree, key: string): Promise<{ handle: FileHandle; meta: Meta } | undefined> {
+  const path = tree.pathOf(key);
+  await tree.assertInside(dirname(path));
+  const handle = await orMissing(open(path, constants.O_RDONLY | constants.O_NOFOLLOW));
+  if (handle === undefined) return undefined;
+  try {
+    const found = (await handle.stat()).isFile() ? await readMeta(path) : undefined;
+    if (found !== undefined) return { handle, meta: found };
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
+  await handle.close();
+  return undefined;
+}
+
+/** Facts of an object, as the port gives them. */
+export function objectInfo(key: string, { size, checksum, contentType, filename, lastModified }: Meta): ObjectInfo {
+  return { key, size, checksum, contentType, filename, lastModified, etag: `"${checksum}"` };
+}
+
+async function readMeta(path: string): Promise<Meta | undefined> {
+  const text = await orMissing(readFile(path + META_SUFFIX, 'utf8'));
+  return text === undefined ? undefined : meta.parse(JSON.parse(text));
+}
+
+async function orMissing<T>(reading: Promise<T>): Promise<T | undefined> {
+  try {
+    return await reading;
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,105 @@
+import { mkdir, open, realpath, rmdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { AppError } from '#errors';
+import { isMissing, systemCode } from './disk-errors.ts';
+import { assertKey } from './keys.ts';
+
+/** Ends the name of the metadata beside an object; no safe name has `#`, and a key that ends so is refused. */
+export const META_SUFFIX = '#meta';
+
+/** The folder whose files are the objects, named by their keys. */
+export interface DiskTree {
+  readonly root: string;
+  /** Path of the object. Throws `STORE_REJECTED` for a key that is none. */
+  pathOf(key: string): string;
+  /** Makes `directory` and what leads to it, durably. Throws `STORE_REJECTED` when a symbolic link is on the way. */
+  ensure(directory: string): Promise<void>;
+  /** Throws `STORE_REJECTED` when a symbolic link is on the way to `directory`; missing is fine. */
+  assertInside(directory: string): Promise<void>;
+  /** Makes the entries of `directory` durable. Calls that come while it is being done share the next turn. */
+  sync(directory: string): Promise<void>;
+  /** Removes `directory` and its parents as far as they are empty, and makes that durable. */
+  prune(directory: string): Promise<void>;
+}
+
+/** `root` exists and is a real path. */
+export function createDiskTree(root: string): DiskTree {
+  const turns = new Map<string, { running: Promise<void>; next?: Promise<void> }>();
+
+  function startTurn(directory: string): Promise<void> {
+    const turn: { running: Promise<void>; next?: Promise<void> } = { running: syncDirectory(directory) };
+    turns.set(directory, turn);
+    const end = () => {
+      if (turn.next === undefined) turns.delete(directory);
+    };
+    turn.running.then(end, end);
+    return turn.running;
+  }
+
+  function sync(directory: string): Promise<void> {
+    const turn = turns.get(directory);
+    if (turn === undefined) return startTurn(directory);
+    const restart = () => startTurn(directory);
+    turn.next ??= turn.running.then(restart, restart);
+    return turn.next;
+  }
+
+  async function exists(directory: string): Promise<boolean> {
+    const real = await realpath(directory).catch((error: unknown) => {
+      if (isMissing(error)) return undefined;
+      throw error;
+    });
+    if (real === undefined) return false;
+    if (real !== directory) throw new AppError('STORE_REJECTED', 'A symbolic link is on the way to the object.');
+    return true;
+  }
+
+  async function ensure(directory: string): Promise<void> {
+    if (await exists(directory)) return;
+    const parent = dirname(directory);
+    await ensure(parent);
+    await mkdir(directory).catch((error: unknown) => {
+      if (systemCode(error) !== 'EEXIST') throw error;
+    });
+    await sync(parent);
+  }
+
+  async function prune(directory: string): Promise<void> {
+    if (directory === root) return;
+    try {
+      await rmdir(directory);
+    } catch (error) {
+      if (systemCode(error) === 'ENOENT') return prune(dirname(directory));
+      if (systemCode(error) === 'ENOTEMPTY') return sync(directory);
+      throw error;
+    }
+    await (dirname(directory) === root ? sync(root) : prune(dirname(directory)));
+  }
+
+  return {
+    root,
+    pathOf(key) {
+      assertKey(key);
+      if (key.endsWith(META_SUFFIX)) throw new AppError('STORE_REJECTED', `A key may not end with ${META_SUFFIX}.`);
+      return join(root, key);
+    },
+    ensure,
+    assertInside: async (directory) => void (await exists(directory)),
+    sync,
+    prune,
+  };
+}
+
+/** A directory that is gone has no entries left to keep. */
+async function syncDirectory(directory: string): Promise<void> {
+  const handle = await open(directory).catch((error: unknown) => {
+    if (systemCode(error) === 'ENOENT') return undefined;
+    throw error;
+  });
+  if (handle === undefined) return;
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}

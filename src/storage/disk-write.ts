@@ -1,0 +1,167 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { constants, renameSync } from 'node:fs';
+import { copyFile, type FileHandle, link, open, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { StoredFacts } from '#domain';
+import { AppError } from '#errors';
+import { isMissing, systemCode } from './disk-errors.ts';
+import { type Meta, openObject } from './disk-read.ts';
+import { type DiskTree, META_SUFFIX } from './disk-tree.ts';
+import { assertChecksum, assertSize, measure } from './measured.ts';
+import type { PutOptions, Source } from './store.ts';
+
+/** Where the disk store works: `tree` holds the objects, `tmp` what is not yet one, on the same filesystem. */
+export interface Disk {
+  readonly tree: DiskTree;
+  readonly tmp: string;
+  readonly clock: () => number;
+}
+
+/** Errors of `link` that only mean: not on this filesystem, or not once more. */
+const CANNOT_LINK = new Set(['EXDEV', 'EMLINK', 'EPERM', 'ENOTSUP']);
+const READ_SIZE = 1024 * 1024;
+/** A folder pruned as empty while an object moves in is made again; so often in a row is no coincidence. */
+const MOVE_TRIES = 5;
+
+/** Writes a source to a temporary file, verifies what the disk holds, and moves it to its key. */
+export async function writeObject(disk: Disk, key: string, source: Source, options: PutOptions): Promise<StoredFacts> {
+  const path = disk.tree.pathOf(key);
+  return withTemp(disk, async (temp) => {
+    const { chunks, facts } = measure(source, options);
+    const handle = await open(temp, 'wx+');
+    try {
+      await writeAll(handle, chunks, options.onProgress);
+      await handle.datasync();
+      assertHeld(await hashFile(handle, facts().size, { signal: options.signal }), facts().checksum);
+    } finally {
+      await handle.close();
+    }
+    return publish(disk, key, temp, path, facts(), options);
+  });
+}
+
+/** Gives the bytes of `from` a second name, `to`: by a hard link, which costs no room, or else by copying. */
+export async function copyObject(disk: Disk, from: string, to: string, options: PutOptions): Promise<StoredFacts> {
+  const path = disk.tree.pathOf(to);
+  const source = await openObject(disk.tree, from);
+  if (source === undefined) throw new AppError('NOT_FOUND', 'There is no object to copy.', { details: { key: from } });
+  await source.handle.close();
+  const { size, checksum } = source.meta;
+  assertSize(size, options.maxSize);
+  assertChecksum(checksum, options.checksum);
+  return withTemp(disk, async (temp) => {
+    await linkOrCopy(disk.tree.pathOf(from), temp);
+    const handle = await open(temp, constants.O_RDWR | constants.O_NOFOLLOW);
+    try {
+      await handle.datasync();
+      assertHeld(await hashFile(handle, size, options), checksum);
+    } finally {
+      await handle.close();
+    }
+    return publish(disk, to, temp, path, { size, checksum }, options);
+  });
+}
+
+async function withTemp<T>(disk: Disk, work: (temp: string) => Promise<T>): Promise<T> {
+  const temp = join(disk.tmp, randomUUID());
+  try {
+    return await work(temp);
+  } finally {
+    await rm(temp, { force: true });
+  }
+}
+
+/** Writes one chunk while the next is read and hashed. */
+async function writeAll(handle: FileHandle, chunks: AsyncIterable<Buffer>, onProgress: PutOptions['onProgress']) {
+  let written = 0;
+  let writing = Promise.resolve(0);
+  const write = async (chunk: Buffer) => {
+    await handle.writeFile(chunk);
+    return chunk.length;
+  };
+  const settle = async () => {
+    const bytes = await writing;
+    written += bytes;
+    if (bytes > 0) onProgress?.(written);
+  };
+  for await (const chunk of chunks) {
+    await settle();
+    writing = write(chunk);
+    writing.catch(() => undefined);
+  }
+  await settle();
+}
+
+/** SHA-256 of the first `size` bytes as the disk gives them back; `SIZE_MISMATCH` when they are fewer. */
+async function hashFile(
+  handle: FileHandle,
+  size: number,
+  { signal, onProgress }: Pick<PutOptions, 'signal' | 'onProgress'>,
+): Promise<string> {
+  const hash = createHash('sha256');
+  const buffer = Buffer.allocUnsafe(Math.min(size, READ_SIZE));
+  for (let done = 0; done < size; ) {
+    signal?.throwIfAborted();
+    const { bytesRead } = await handle.read(buffer, 0, Math.min(buffer.length, size - done), done);
+    if (bytesRead === 0) throw new AppError('SIZE_MISMATCH', `The disk holds ${done} of ${size} bytes.`);
+    hash.update(buffer.subarray(0, bytesRead));
+    done += bytesRead;
+    onProgress?.(done);
+  }
+  return hash.digest('hex');
+}
+
+function assertHeld(held: string, expected: string): void {
+  if (held === expected) return;
+  throw new AppError('CHECKSUM_MISMATCH', 'The disk gives back other bytes than were written to it.', {
+    details: { expected, held },
+  });
+}
+
+async function linkOrCopy(from: string, temp: string): Promise<void> {
+  try {
+    await link(from, temp);
+  } catch (error) {
+    if (!CANNOT_LINK.has(systemCode(error) ?? '')) throw error;
+    await copyFile(from, temp, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+  }
+}
+
+/** Makes a verified temporary file the object, its metadata first, and resolves once both survive a power cut. */
+async function publish(
+  disk: Disk,
+  key: string,
+  temp: string,
+  path: string,
+  facts: { size: number; checksum: string },
+  { contentType, filename, metadata, signal }: PutOptions,
+): Promise<StoredFacts> {
+  const meta: Meta = { ...facts, contentType, filename, metadata, lastModified: disk.clock() };
+  await withTemp(disk, async (tempMeta) => {
+    const handle = await open(tempMeta, 'wx');
+    try {
+      await handle.writeFile(JSON.stringify(meta));
+      await handle.datasync();
+    } finally {
+      await handle.close();
+    }
+    signal?.throwIfAborted();
+    await moveIn(disk.tree, path, temp, tempMeta);
+  });
+  await disk.tree.sync(dirname(path));
+  return { s3Key: key, ...facts, verifiedBy: 'readback' };
+}
+
+/** Both renames in one turn of the event loop: of two puts to one key, one wins with bytes and metadata alike. */
+async function moveIn(tree: DiskTree, path: string, temp: string, tempMeta: string): Promise<void> {
+  for (let tries = 1; ; tries += 1) {
+    await tree.ensure(dirname(path));
+    try {
+      renameSync(tempMeta, path + META_SUFFIX);
+      renameSync(temp, path);
+      return;
+    } catch (error) {
+      if (!isMissing(error) || tries === MOVE_TRIES) throw error;
+    }
+  }
+}

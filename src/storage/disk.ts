@@ -1,0 +1,138 @@
+import { mkdir, open, opendir, realpath, rm, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { addAbortSignal } from 'node:stream';
+import pLimit from 'p-limit';
+import { AppError } from '#errors';
+import { onDisk } from './disk-errors.ts';
+import { walkKeys } from './disk-list.ts';
+import { objectInfo, openObject } from './disk-read.ts';
+import { createDiskTree, META_SUFFIX } from './disk-tree.ts';
+import { signDiskUrl } from './disk-url.ts';
+import { copyObject, type Disk, writeObject } from './disk-write.ts';
+import { assertKey } from './keys.ts';
+import { cutRange } from './range.ts';
+import type { ObjectInfo, Store } from './store.ts';
+
+export interface DiskStoreOptions {
+  /** Folder of the store; made at first use. Objects are the files of `objects/` in it, named by their keys. */
+  readonly dir: string;
+  /** Signs the URLs that the API serves. */
+  readonly urlSecret: Buffer;
+  /** Milliseconds since the epoch. */
+  readonly clock: () => number;
+}
+
+const PAGE = 1_000;
+const READ_SIZE = 256 * 1024;
+/** Files worked on at once in calls about many keys. */
+const PARALLEL = 16;
+/** A temporary file untouched for so long belongs to a process that crashed. */
+const ABANDONED_MS = 3_600_000;
+
+/**
+ * The store on one machine's disk. An object becomes visible by rename, after its bytes were flushed, read back and
+ * compared; its metadata lies beside it, as `<name>#meta`. Several processes may share the folder.
+ */
+export function createDiskStore({ dir, urlSecret, clock }: DiskStoreOptions): Store {
+  let opened: Promise<Disk> | undefined;
+
+  function disk(): Promise<Disk> {
+    opened ??= openDisk(dir, clock).catch((error: unknown) => {
+      opened = undefined;
+      throw error;
+    });
+    return opened;
+  }
+
+  async function head(key: string): Promise<ObjectInfo | undefined> {
+    const found = await openObject((await disk()).tree, key);
+    await found?.handle.close();
+    return found && objectInfo(key, found.meta);
+  }
+
+  return {
+    kind: 'disk',
+    put: (key, source, options) => onDisk(async () => writeObject(await disk(), key, source, options), options.signal),
+    copy: (from, to, options) => onDisk(async () => copyObject(await disk(), from, to, options), options.signal),
+    head: (key) => onDisk(() => head(key)),
+
+    get: (key, { range, signal } = {}) =>
+      onDisk(async () => {
+        signal?.throwIfAborted();
+        const found = await openObject((await disk()).tree, key);
+        if (found === undefined) throw new AppError('NOT_FOUND', 'There is no such object.', { details: { key } });
+        try {
+          const part = cutRange(range ?? { start: 0, end: found.meta.size - 1 }, found.meta.size);
+          const body = found.handle.createReadStream({ ...part, highWaterMark: READ_SIZE });
+          return { body: signal ? addAbortSignal(signal, body) : body, info: objectInfo(key, found.meta) };
+        } catch (error) {
+          await found.handle.close();
+          throw error;
+        }
+      }, signal),
+
+    list: (prefix, { after = '', limit = PAGE } = {}) =>
+      onDisk(async () => {
+        const { tree } = await disk();
+        const folder = prefix.slice(0, prefix.lastIndexOf('/') + 1);
+        if (folder !== '') assertKey(folder.slice(0, -1));
+        await tree.assertInside(join(tree.root, folder.slice(0, -1)));
+        const keys: string[] = [];
+        for await (const key of walkKeys(tree.root, prefix, after, folder)) {
+          keys.push(key);
+          if (keys.length > limit) break;
+        }
+        const page = keys.slice(0, limit);
+        const found = await pLimit(PARALLEL).map(page, head);
+        return {
+          objects: found.filter((info) => info !== undefined),
+          next: keys.length > limit ? page.at(-1) : undefined,
+        };
+      }),
+
+    deleteMany: (keys) =>
+      onDisk(async () => {
+        const { tree } = await disk();
+        await pLimit(PARALLEL).map(keys, async (key) => {
+          const path = tree.pathOf(key);
+          await tree.assertInside(dirname(path));
+          if ((await stat(path).catch(() => undefined))?.isDirectory()) return;
+          await rm(path, { force: true });
+          await rm(path + META_SUFFIX, { force: true });
+          await tree.prune(dirname(path));
+        });
+      }),
+
+    async signGet(key, { expiresInSeconds, filename, download = false }) {
+      assertKey(key);
+      const expiresAt = (Math.floor(clock() / 1000) + expiresInSeconds) * 1000;
+      return { url: signDiskUrl(urlSecret, { key, expiresAt, filename, download }), expiresAt };
+    },
+
+    check: () =>
+      onDisk(async () => {
+        const probe = join((await disk()).tmp, `check-${process.pid}`);
+        const handle = await open(probe, 'w');
+        try {
+          await handle.writeFile('reelay');
+        } finally {
+          await handle.close();
+          await rm(probe, { force: true });
+        }
+      }),
+
+    close: async () => undefined,
+  };
+}
+
+async function openDisk(dir: string, clock: () => number): Promise<Disk> {
+  const tmp = join(dir, 'tmp');
+  await mkdir(tmp, { recursive: true });
+  await mkdir(join(dir, 'objects'), { recursive: true });
+  for await (const entry of await opendir(tmp)) {
+    const path = join(tmp, entry.name);
+    const found = await stat(path).catch(() => undefined);
+    if (found && found.mtimeMs < clock() - ABANDONED_MS) await rm(path, { force: true });
+  }
+  return { tree: createDiskTree(await realpath(join(dir, 'objects'))), tmp, clock };
+}
