@@ -1,0 +1,51 @@
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  openSync,
+  readSync,
+  renameSync,
+  statSync,
+  watch,
+  writeFileSync,
+} from 'node:fs';
+import { prettyFactory } from 'pino-pretty';
+
+/** A log that grew past this is moved aside (`.1`) at the next start, in bytes. */
+const ROTATE_AT = 20 * 1024 * 1024;
+
+/** pino's levels from 40 (warn) on; it writes the level first. */
+const WARNING = /^\{"level":[456]0,/;
+
+/** Moves a big log aside, so that the folder holds at most two of them. */
+export function prepareLog(file: string): void {
+  if (existsSync(file) && statSync(file).size > ROTATE_AT) renameSync(file, `${file}.1`);
+  writeFileSync(file, '', { flag: 'a', mode: 0o600 });
+}
+
+/** Hands each warning written to a log from now on to `show`, made pretty; the answer stops it. */
+export function followWarnings(file: string, show: (text: string) => void): () => void {
+  const pretty = prettyFactory({
+    colorize: process.stderr.isTTY ?? false,
+    ignore: 'pid,hostname,time',
+    singleLine: true,
+  });
+  const fd = openSync(file, 'r');
+  const chunk = Buffer.alloc(64 * 1024);
+  let position = fstatSync(fd).size;
+  let rest = Buffer.alloc(0);
+  const watcher = watch(file, () => {
+    for (let read = readSync(fd, chunk, 0, chunk.length, position); read > 0; ) {
+      position += read;
+      const text = Buffer.concat([rest, chunk.subarray(0, read)]);
+      const end = text.lastIndexOf('\n') + 1;
+      rest = text.subarray(end);
+      for (const line of text.toString('utf8', 0, end).split('\n')) if (WARNING.test(line)) show(pretty(line));
+      read = readSync(fd, chunk, 0, chunk.length, position);
+    }
+  });
+  return () => {
+    watcher.close();
+    closeSync(fd);
+  };
+}

@@ -1,0 +1,94 @@
+import { join } from 'node:path';
+import type { Config } from '#config';
+import type { Part } from './child.ts';
+import { redisPart } from './redis.ts';
+
+const ROOT = join(import.meta.dirname, '..');
+
+/** What the parts need that the environment does not say. */
+export interface Secrets {
+  readonly adminPassword: string;
+  /** The public signing key, for the Convex functions. */
+  readonly jwks: string;
+}
+
+export interface Parts {
+  /** Absent when `REDIS_URL` names another. */
+  readonly redis: Part | undefined;
+  /** Absent when `CONVEX_URL` names another. */
+  readonly convex: Part | undefined;
+  readonly api: Part;
+  readonly worker: Part;
+}
+
+/** Every process of the stack for these settings, and how to start each. */
+export function describeParts(config: Config, env: NodeJS.ProcessEnv, secrets: Secrets): Parts {
+  const own = { ...env, REELAY_DATA: config.dataDir, REELAY_ADMIN_PASSWORD: secrets.adminPassword };
+  const convexPort = new URL(config.convexUrl).port;
+  return {
+    redis: env.REDIS_URL ? undefined : redisPart(Number(new URL(config.redis.url).port), join(config.dataDir, 'redis')),
+    convex: env.CONVEX_URL
+      ? undefined
+      : {
+          name: 'convex',
+          command: [
+            ...node('local/convex/main.ts'),
+            ...['--functions', join(ROOT, 'convex')],
+            ...['--data', join(config.dataDir, 'convex')],
+            ...['--port', convexPort],
+          ],
+          /** Functions see their process's environment: only what they are for. */
+          env: { PATH: env.PATH, HOME: env.HOME, TMPDIR: env.TMPDIR, REELAY_JWKS: secrets.jwks },
+          serves: () => answers(`${config.convexUrl}/version`),
+        },
+    api: {
+      name: 'api',
+      command: [...node('src/api/main.ts'), config.dataDir],
+      env: own,
+      serves: () => answers(`${loopback(config.host, config.port)}/health/live`),
+    },
+    worker: {
+      name: 'worker',
+      command: [...node('src/processors/main.ts'), config.dataDir],
+      env: own,
+      serves: () => answers(`${loopback(config.host, config.metricsPort)}/metrics`),
+    },
+  };
+}
+
+/** True when the API says that it and a worker serve, and nothing is away. */
+export async function stackIsReady(config: Pick<Config, 'host' | 'port'>): Promise<boolean> {
+  return answers(`${loopback(config.host, config.port)}/health/ready`);
+}
+
+/** The ports the stack will listen on, each with the variable that moves it. */
+export function portsOf(config: Config, parts: Parts): { host: string; port: number; variable: string; of: string }[] {
+  return [
+    ...(parts.redis
+      ? [{ host: '127.0.0.1', port: Number(new URL(config.redis.url).port), variable: 'REDIS_PORT', of: 'Redis' }]
+      : []),
+    ...(parts.convex
+      ? [{ host: '127.0.0.1', port: Number(new URL(config.convexUrl).port), variable: 'CONVEX_PORT', of: 'Convex' }]
+      : []),
+    { host: config.host, port: config.port, variable: 'PORT', of: 'the API' },
+    { host: config.host, port: config.metricsPort, variable: 'METRICS_PORT', of: "the worker's metrics" },
+  ];
+}
+
+function node(entry: string): [string, string] {
+  return [process.execPath, join(ROOT, entry)];
+}
+
+function loopback(host: string, port: number): string {
+  return `http://${host === '0.0.0.0' ? '127.0.0.1' : host}:${port}`;
+}
+
+function answers(url: string): Promise<boolean> {
+  return fetch(url, { signal: AbortSignal.timeout(2_000) }).then(
+    async (response) => {
+      await response.body?.cancel();
+      return response.ok;
+    },
+    () => false,
+  );
+}

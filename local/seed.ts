@@ -1,0 +1,33 @@
+import { apiKeyRecord } from '#api/api-key.ts';
+import type { Config } from '#config';
+import { createConvexMetadata } from '#metadata/convex.ts';
+import { type SigningKey, serviceTokens } from '#metadata/service-token.ts';
+import { type Credentials, credentialsFile, KEYS, VIEWER } from './credentials.ts';
+import { StartError } from './start-error.ts';
+
+/**
+ * Makes Convex know the keys of `credentials.json` and the viewer of project `demo`. Done at each start, since
+ * its data may be gone; what is there already, a revoked key too, stays as it is.
+ */
+export async function seed(
+  config: Pick<Config, 'convexUrl' | 'dataDir'>,
+  signingKey: SigningKey,
+  credentials: Credentials,
+  now: number,
+): Promise<void> {
+  const metadata = createConvexMetadata({ url: config.convexUrl, token: serviceTokens(signingKey) });
+
+  const seedKey = async (name: keyof typeof KEYS) => {
+    const record = apiKeyRecord(credentials[name], { ...KEYS[name], createdAt: now });
+    if (!record)
+      throw new StartError(
+        `${name} in ${credentialsFile(config.dataDir)} is not a key of Reelay. Delete it there to have a new one.`,
+      );
+    if (!(await metadata.findApiKey(record.keyId))) await metadata.putApiKey(record);
+  };
+  const seedViewer = async () => {
+    const { project, subject } = VIEWER;
+    if (!(await metadata.findMember(project, subject))) await metadata.putMember(project, subject, 'viewer');
+  };
+  await Promise.all([seedKey('agentKey'), seedKey('adminKey'), seedViewer()]);
+}

@@ -1,0 +1,94 @@
+import { mkdir } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { type Child, type Part, startChild } from './child.ts';
+import { followWarnings, prepareLog } from './logs.ts';
+import type { Parts } from './parts.ts';
+import { endLeftover } from './process-ids.ts';
+import { StartError } from './start-error.ts';
+
+/** Every process of the stack, in the order in which they may go. */
+const STOP_ORDER = [['worker', 'api'], ['convex'], ['redis']] as const;
+
+export interface Supervisor {
+  /**
+   * Starts what there is, each part once those are up that it calls from its first moment, and runs `afterConvex`
+   * once Convex serves. Throws `StartError`; the caller then stops.
+   */
+  start(parts: Parts, afterConvex: () => Promise<void>): Promise<void>;
+  /** Stops what runs, in order; resolves when all are gone. */
+  stop(): Promise<void>;
+  /** Ends all of them now. */
+  kill(): void;
+}
+
+/** Keeps the processes of one data folder; `say` shows a line to the person at the terminal. */
+export function createSupervisor(dataDir: string, say: (line: string) => void): Supervisor {
+  const children = new Map<Part['name'], Child>();
+  const unfollow: (() => void)[] = [];
+  let stopped = false;
+
+  async function startPart(part: Part | undefined): Promise<void> {
+    if (!part || stopped) return;
+    const files = { pid: pidFile(dataDir, part.name), log: join(dataDir, 'logs', `${part.name}.log`) };
+    await mkdir(join(dataDir, part.name), { recursive: true });
+    prepareLog(files.log);
+    unfollow.push(followWarnings(files.log, (text) => say(`${part.name} ${text.trimEnd()}`)));
+    const child = startChild(part, files, say);
+    children.set(part.name, child);
+    await child.served;
+  }
+
+  return {
+    async start(parts, afterConvex) {
+      const redis = startPart(parts.redis);
+      const convex = startPart(parts.convex);
+      await Promise.all([
+        redis.then(() => startPart(parts.api)),
+        convex.then(afterConvex),
+        Promise.all([redis, convex]).then(() => startPart(parts.worker)),
+      ]);
+    },
+    async stop() {
+      stopped = true;
+      for (const names of STOP_ORDER) await Promise.all(names.map((name) => children.get(name)?.stop()));
+      for (const end of unfollow) end();
+    },
+    kill() {
+      stopped = true;
+      for (const child of children.values()) child.kill();
+    },
+  };
+}
+
+/** Ends what a killed supervisor left behind, in the order of a stop. */
+export async function endLeftovers(dataDir: string, say: (line: string) => void): Promise<void> {
+  for (const name of STOP_ORDER.flat()) {
+    if (await endLeftover(pidFile(dataDir, name), dataDir)) say(`ended the ${name} that an earlier run left behind`);
+  }
+}
+
+/** Throws `StartError` naming every port that another program holds. */
+export async function requireFreePorts(
+  ports: readonly { host: string; port: number; variable: string; of: string }[],
+): Promise<void> {
+  const taken = await Promise.all(ports.map(async (port) => !(await isFree(port.host, port.port)) && port));
+  const sentences = taken.flatMap((port) =>
+    port
+      ? [`Port ${port.port} is taken: end the program that has it, or give ${port.of} another in ${port.variable}.`]
+      : [],
+  );
+  if (sentences.length > 0) throw new StartError(sentences.join('\n'));
+}
+
+function pidFile(dataDir: string, name: Part['name']): string {
+  return join(dataDir, 'run', `${name}.pid`);
+}
+
+function isFree(host: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(false));
+    server.listen({ host, port, exclusive: true }, () => server.close(() => resolve(true)));
+  });
+}
