@@ -144,7 +144,9 @@ async function findJobs(queue: Queue, { state, project, limit }: JobFilter): Pro
   const found: Job[] = [];
   for (let from = 0; from < SCANNED && found.length < limit; from += PAGE) {
     const page: Job[] = await queue.getJobs([...LISTS[state]], from, from + PAGE - 1, false);
-    found.push(...page.filter((job) => project === undefined || parseJobData('upload', job.data).entity.project === project));
+    found.push(
+      ...page.filter((job) => project === undefined || parseJobData('upload', job.data).entity.project === project),
+    );
     if (page.length < PAGE) break;
   }
   return found;

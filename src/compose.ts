@@ -1,0 +1,94 @@
+import type { Redis } from 'ioredis';
+import { createUrlCache, type UrlCache } from '#cache/url-cache.ts';
+import type { Config } from '#config';
+import { createLogger, type Logger } from '#log';
+import { createConvexMetadata } from '#metadata/convex.ts';
+import type { Metadata } from '#metadata/metadata.ts';
+import { deriveSecret, loadSigningKey, type SigningKey, serviceTokens } from '#metadata/service-token.ts';
+import { createStatusOutbox, type StatusOutbox } from '#metadata/status-outbox.ts';
+import { createMetrics, type Metrics } from '#metrics';
+import { connectRedis, type RedisRole, whenConnected } from '#queues/connection.ts';
+import { createProducer, type Producer } from '#queues/producer.ts';
+import { downloadName } from '#storage/keys.ts';
+import { openStore } from '#storage/open.ts';
+import type { Store } from '#storage/store.ts';
+
+/** Everything a process is made of, built once from its configuration. */
+export interface Composed {
+  readonly config: Config;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly signingKey: SigningKey;
+  readonly redis: Redis;
+  readonly store: Store;
+  readonly metadata: Metadata;
+  readonly outbox: StatusOutbox;
+  readonly producer: Producer;
+  readonly urlCache: UrlCache;
+  /** Secret of the URLs that the disk store signs and the API serves. */
+  readonly urlSecret: Buffer;
+  close(): Promise<void>;
+}
+
+/** How long a starting process waits for its first connection to Redis, in milliseconds. */
+const CONNECT_WITHIN = 30_000;
+
+/**
+ * Builds a process named `name`. `role` says how it meets an absent Redis. Throws when the signing key
+ * cannot be read, or Redis does not answer within 30 s.
+ */
+export async function compose(config: Config, name: string, role: RedisRole): Promise<Composed> {
+  const log = createLogger(config, name);
+  const metrics = createMetrics();
+  const signingKey = await loadSigningKey(config.signingKey);
+  const urlSecret = deriveSecret(signingKey, 'object-urls');
+  const onError = (doing: string) => (error: unknown) => log.warn({ err: error }, doing);
+
+  const redis = connectRedis(config.redis.url, role, onError('Redis is not answering'));
+  await whenConnected(redis, CONNECT_WITHIN);
+  const { prefix } = config.redis;
+
+  const store = await openStore(config.store, { urlSecret, clock: Date.now });
+  const metadata = createConvexMetadata({
+    url: config.convexUrl,
+    token: serviceTokens(signingKey),
+    onMutation: (mutation) => metrics.convexMutations.inc({ function: mutation }),
+  });
+  const outbox = createStatusOutbox({ redis, prefix, metadata });
+  const producer = createProducer(redis, prefix, onError('A queue had an error'));
+  const urlCache = createUrlCache({
+    redis,
+    prefix,
+    publicUrl: config.publicUrl,
+    publicBaseUrl: config.urls.publicBaseUrl,
+    memory: { max: 50_000, ttlMs: 30_000 },
+    clock: Date.now,
+    load: (assetIds) => metadata.getAssets(assetIds),
+    sign: ({ s3Key, ...entry }, { download }) =>
+      store.signGet(s3Key, {
+        expiresInSeconds: config.urls.expiresSeconds,
+        filename: downloadName({ ...entry, scene: entry.entity.scene }),
+        download,
+      }),
+    onError: (error, doing) => onError(`The URL cache failed at ${doing}`)(error),
+  });
+
+  return {
+    config,
+    log,
+    metrics,
+    signingKey,
+    redis,
+    store,
+    metadata,
+    outbox,
+    producer,
+    urlCache,
+    urlSecret,
+    async close() {
+      await Promise.all([urlCache.close(), producer.close()]);
+      await store.close();
+      redis.disconnect();
+    },
+  };
+}

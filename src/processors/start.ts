@@ -1,0 +1,52 @@
+import type { Composed } from '#compose';
+import type { Config } from '#config';
+import { createCommitLoader } from '#metadata/commit-loader.ts';
+import { createBatches } from '#queues/batches.ts';
+import { createFollowUps } from '#queues/follow-ups.ts';
+import { createPendingPacks } from '#queues/pending-packs.ts';
+import { batchEndProcessor } from './batch-end.ts';
+import { serveMetrics } from './metrics-server.ts';
+import { originOpener } from './origin.ts';
+import type { Processors } from './run.ts';
+import { uploadProcessor } from './upload.ts';
+import { startLaneWorker } from './worker.ts';
+
+/** Jobs in work get this long to park at shutdown, in milliseconds. */
+const PARK_WITHIN = 8_000;
+
+/** Starts a worker on `config.lanes`; its metrics are at `config.metricsPort`. */
+export async function startWorker(parts: Composed, config: Config): Promise<{ close(): Promise<void> }> {
+  const { redis, log, metrics, store, metadata, outbox, producer } = parts;
+  const { prefix } = config.redis;
+  const batches = createBatches(redis, prefix);
+  const pending = createPendingPacks(redis, prefix);
+  const followUps = createFollowUps(producer.lanes, pending);
+  const commits = createCommitLoader({ metadata, onFlush: ({ ms }) => metrics.commitSeconds.observe(ms / 1_000) });
+  const chance = { now: Date.now, random: Math.random };
+
+  const processors: Processors = {
+    upload: uploadProcessor({
+      ...{ store, outbox, batches, log, metrics, ...followUps, ...chance },
+      openOrigin: originOpener(store, config.uploadRoots),
+      commit: (item) => commits.commit(item),
+      urlSeconds: config.urls.expiresSeconds,
+    }),
+    'batch-end': batchEndProcessor({ batches, metadata, ...chance }),
+  };
+  const workers = config.lanes.map((lane) =>
+    startLaneWorker(lane, { redis, prefix, processors, pending, log, metrics, now: Date.now }),
+  );
+  outbox.start();
+  const server = await serveMetrics(metrics, config.host, config.metricsPort);
+  log.info({ lanes: config.lanes, metricsPort: server.port }, 'The worker serves its lanes');
+
+  return {
+    async close() {
+      await Promise.all(workers.map((worker) => worker.close(PARK_WITHIN)));
+      await commits.close();
+      await outbox.stop();
+      await server.close();
+      await parts.close();
+    },
+  };
+}
