@@ -104,7 +104,7 @@ export function createStatusOutbox({ redis, prefix, metadata, onError }: StatusO
   return {
     async put(updates) {
       for (let at = 0; at < updates.length; at += SLICE) {
-        const values = updates.slice(at, at + SLICE).flatMap((update) => [update.facts.assetId, valueOf(update)]);
+        const values = updates.slice(at, at + SLICE).flatMap((update) => [update.facts.assetId, entryOf(update)]);
         await redis.eval(PUT, 1, key, ...values);
       }
     },
@@ -134,7 +134,7 @@ function fenceText(fence: StatusUpdate['fence']): string {
   return `${fence.join('.')} `;
 }
 
-function valueOf(update: StatusUpdate): string {
+function entryOf(update: StatusUpdate): string {
   return fenceText(update.fence) + JSON.stringify(update);
 }
 

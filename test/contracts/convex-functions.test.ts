@@ -1,0 +1,29 @@
+import type { FunctionReference } from 'convex/server';
+import { convexTest } from 'convex-test';
+import schema from '#convex/schema.ts';
+import { convexFunctionsContract } from './convex-functions.ts';
+
+const modules = {
+  '../../convex/_generated/api.js': () => import('#convex/_generated/api.js'),
+  '../../convex/apiKeys.ts': () => import('#convex/apiKeys.ts'),
+  '../../convex/assets.ts': () => import('#convex/assets.ts'),
+  '../../convex/batches.ts': () => import('#convex/batches.ts'),
+  '../../convex/health.ts': () => import('#convex/health.ts'),
+  '../../convex/members.ts': () => import('#convex/members.ts'),
+  '../../convex/scenes.ts': () => import('#convex/scenes.ts'),
+  '../../convex/sessions.ts': () => import('#convex/sessions.ts'),
+};
+
+convexFunctionsContract('convex-test', async () => {
+  const backend = convexTest({ schema, modules, transactionLimits: true });
+  return {
+    async as(subject) {
+      const caller = subject === null ? backend : backend.withIdentity({ subject, issuer: 'https://reelay.local' });
+      return {
+        query: (fn, args) => caller.query(fn as FunctionReference<'query'>, args),
+        mutation: (fn, args) => caller.mutation(fn as FunctionReference<'mutation'>, args),
+      };
+    },
+    close: async () => {},
+  };
+});
