@@ -16,6 +16,7 @@ const CODES = {
   ),
   FORBIDDEN: row(403, false, 'Use a key that has the scope named in details, for this project.'),
   NOT_FOUND: row(404, false, 'Check the id and the project the key belongs to.'),
+  METHOD_NOT_ALLOWED: row(405, false, 'Use one of the methods in Allow.'),
   CONFLICT: row(409, false, 'Read the present state and decide again.'),
   GONE: row(410, false, 'It was deleted; upload it again if it is still needed.'),
   TOO_LARGE: row(413, false, 'Split the request, or send large bytes as a form.'),

@@ -1,0 +1,34 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import type { RequestHandler } from 'express';
+import type { Config } from '#config';
+import { AppError } from '#errors';
+
+/**
+ * HTTP Basic with the admin's login. Closed while no password is set. Browsers send the login by
+ * themselves, so a write must come from our own pages.
+ */
+export function adminLogin({ user, password }: Config['admin']): RequestHandler {
+  return (req, res, next) => {
+    if (password === undefined) {
+      throw new AppError('FORBIDDEN', 'This page is closed: REELAY_ADMIN_PASSWORD is not set.');
+    }
+    if (!sameText(req.get('authorization') ?? '', `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`)) {
+      res.set('WWW-Authenticate', 'Basic realm="Reelay", charset="UTF-8"');
+      throw new AppError('UNAUTHENTICATED', "This page asks for the admin's login.");
+    }
+    if (req.method !== 'GET' && req.method !== 'HEAD' && !fromOwnPage(req.headers)) {
+      throw new AppError('FORBIDDEN', 'A change must come from a page of this host.');
+    }
+    next();
+  };
+}
+
+function fromOwnPage(headers: { origin?: string | undefined; host?: string | undefined }): boolean {
+  return headers.origin !== undefined && URL.canParse(headers.origin) && new URL(headers.origin).host === headers.host;
+}
+
+/** Takes the same time wherever two texts differ. */
+function sameText(a: string, b: string): boolean {
+  const digest = (text: string) => createHash('sha256').update(text).digest();
+  return timingSafeEqual(digest(a), digest(b));
+}

@@ -1,0 +1,128 @@
+import type { RequestHandler, Response } from 'express';
+import { LRUCache } from 'lru-cache';
+import { AppError, toAppError } from '#errors';
+import type { ApiKey, Metadata, Scope } from '#metadata/metadata.ts';
+import { readApiKey, secretMatches } from './api-key.ts';
+
+/** Who is calling: an agent by its key, or a person by a token. */
+export type Caller =
+  | { readonly kind: 'agent'; readonly id: string; readonly key: ApiKey }
+  | { readonly kind: 'viewer'; readonly id: string };
+
+/** Who may do what. People read the projects they are members of; agents act within their key. */
+export interface Access {
+  /** Reads `Authorization: Bearer …`. Throws `UNAUTHENTICATED`. */
+  authenticate(header: string | undefined): Promise<Caller>;
+  /** Throws `FORBIDDEN` without the scope; for requests whose project is not known yet. */
+  requireScope(caller: Caller, scope: Scope): void;
+  /** Throws `FORBIDDEN` without the scope in all projects. */
+  requireEverywhere(caller: Caller, scope: Scope): void;
+  /** Throws `FORBIDDEN` without the scope in that project; for projects the caller named. */
+  require(caller: Caller, scope: Scope, project: string): Promise<void>;
+  /** True with the scope in that project; for things found by id, where no is the same as not there. */
+  allows(caller: Caller, scope: Scope, project: string): Promise<boolean>;
+}
+
+interface AccessPorts {
+  readonly metadata: Pick<Metadata, 'findApiKey' | 'findMember'>;
+  readonly clock: () => number;
+  readonly verifyViewer: (token: string) => Promise<{ subject: string } | undefined>;
+}
+
+/** A key or membership is believed this long before it is asked for again. */
+const FRESH_MS = 30_000;
+/** With Convex away, a key that was known goes on this long. */
+const KNOWN_MS = 3_600_000;
+/** A key that does not exist is not asked for again at once. */
+const UNKNOWN_MS = 2_000;
+const REMEMBERED = 10_000;
+
+export function createAccess({ metadata, clock, verifyViewer }: AccessPorts): Access {
+  const keys = new LRUCache<string, { key: ApiKey | undefined; at: number }>({ max: REMEMBERED });
+  const members = new LRUCache<string, { member: boolean; at: number }>({ max: REMEMBERED });
+
+  async function findKey(keyId: string): Promise<ApiKey | undefined> {
+    const known = keys.get(keyId);
+    const age = known ? clock() - known.at : Number.POSITIVE_INFINITY;
+    if (known && age < (known.key ? FRESH_MS : UNKNOWN_MS)) return known.key;
+    try {
+      const key = await metadata.findApiKey(keyId);
+      keys.set(keyId, { key, at: clock() });
+      return key;
+    } catch (error) {
+      if (known?.key && age < KNOWN_MS && toAppError(error).unavailable) return known.key;
+      throw error;
+    }
+  }
+
+  async function authenticateKey(keyId: string, secret: string): Promise<Caller> {
+    const key = await findKey(keyId);
+    if (!key || !secretMatches(secret, key.secretHash)) throw unauthenticated('The API key is not known.');
+    if (key.revokedAt !== undefined) throw unauthenticated('The API key was revoked.');
+    if (key.expiresAt !== undefined && key.expiresAt <= clock()) throw unauthenticated('The API key has expired.');
+    return { kind: 'agent', id: keyId, key };
+  }
+
+  async function isMember(project: string, subject: string): Promise<boolean> {
+    const name = JSON.stringify([project, subject]);
+    const known = members.get(name);
+    if (known && clock() - known.at < FRESH_MS) return known.member;
+    const member = (await metadata.findMember(project, subject)) !== undefined;
+    members.set(name, { member, at: clock() });
+    return member;
+  }
+
+  async function allows(caller: Caller, scope: Scope, project: string): Promise<boolean> {
+    if (!hasScope(caller, scope)) return false;
+    if (caller.kind === 'viewer') return isMember(project, caller.id);
+    return caller.key.projects?.includes(project) ?? true;
+  }
+
+  return {
+    async authenticate(header) {
+      const token = /^Bearer +(\S+)$/i.exec(header ?? '')?.[1];
+      if (!token) throw unauthenticated('The request carries no API key or token.');
+      const parts = readApiKey(token);
+      if (parts) return authenticateKey(parts.keyId, parts.secret);
+      const viewer = await verifyViewer(token);
+      if (!viewer) throw unauthenticated('The token is not valid, or has expired.');
+      return { kind: 'viewer', id: viewer.subject };
+    },
+    requireScope(caller, scope) {
+      if (hasScope(caller, scope)) return;
+      throw new AppError('FORBIDDEN', `The caller has no ${scope}.`, { details: { scope } });
+    },
+    requireEverywhere(caller, scope) {
+      if (hasScope(caller, scope) && caller.kind === 'agent' && caller.key.projects === undefined) return;
+      throw new AppError('FORBIDDEN', `The caller has no ${scope} in all projects; name one.`, { details: { scope } });
+    },
+    async require(caller, scope, project) {
+      if (await allows(caller, scope, project)) return;
+      throw new AppError('FORBIDDEN', `The caller has no ${scope} in project ${project}.`, {
+        details: { scope, project },
+      });
+    },
+    allows,
+  };
+}
+
+/** People only read; what they read is decided by their memberships. */
+function hasScope(caller: Caller, scope: Scope): boolean {
+  return caller.kind === 'viewer' ? scope === 'assets:read' : caller.key.scopes.includes(scope);
+}
+
+/** Lets only known callers through to the routes behind it. */
+export function authenticated(access: Access): RequestHandler {
+  return async (req, res, next) => {
+    res.locals.caller = await access.authenticate(req.get('authorization'));
+    next();
+  };
+}
+
+export function callerOf(res: Response): Caller {
+  return res.locals.caller as Caller;
+}
+
+function unauthenticated(message: string): AppError {
+  return new AppError('UNAUTHENTICATED', message);
+}

@@ -1,0 +1,22 @@
+import { AppError } from '#errors';
+
+/** One wrong field: where it is, as in `files[3].checksum`, and what is wrong. */
+export interface FieldError {
+  readonly path: string;
+  readonly message: string;
+}
+
+/** `['files', 3, 'checksum']` as `files[3].checksum`. */
+export function pathOf(path: readonly PropertyKey[]): string {
+  return path.reduce<string>((text, part) => {
+    if (typeof part === 'number') return `${text}[${part}]`;
+    return text === '' ? String(part) : `${text}.${String(part)}`;
+  }, '');
+}
+
+/** All wrong fields as one `VALIDATION_FAILED`; the message shows the first few. */
+export function invalid(fields: readonly FieldError[]): AppError {
+  const shown = fields.slice(0, 5).map(({ path, message }) => (path ? `${path}: ${message}` : message));
+  const more = fields.length > 5 ? ` (and ${fields.length - 5} more)` : '';
+  return new AppError('VALIDATION_FAILED', `${shown.join('; ')}${more}`, { details: { fields } });
+}

@@ -1,0 +1,132 @@
+import { createHash } from 'node:crypto';
+import { Readable } from 'node:stream';
+import pLimit from 'p-limit';
+import type { AssetFacts, EntityRef } from '#domain';
+import type { Logger } from '#log';
+import type { StatusUpdate } from '#metadata/metadata.ts';
+import { JOBS, type PackFile } from '#queues/catalog.ts';
+import { packFiles } from '#queues/packing.ts';
+import type { AcceptedBatch, PlannedPack } from '#queues/producer.ts';
+import { stagingKey } from '#storage/keys.ts';
+import type { Source } from '#storage/store.ts';
+import type { ApiPorts } from './ports.ts';
+
+/** Who sent a request, when, and where its assets belong. */
+export interface Intake {
+  readonly batchId: string;
+  readonly entity: EntityRef;
+  readonly correlationId: string;
+  readonly createdBy: string;
+  readonly createdAt: number;
+}
+
+/** A file as planned: its bytes are in hand, or a worker knows where to find them. */
+export type PlannedFile = Omit<PackFile, 'acceptedSeq' | 'origin'> &
+  ({ readonly bytes: Buffer } | { readonly origin: PackFile['origin'] });
+
+/** The answer to an upload. */
+export interface UploadAnswer {
+  readonly batchId: string;
+  readonly outcome: 'created';
+  readonly jobs: readonly {
+    readonly jobId: string;
+    readonly lane: string;
+    readonly size: number;
+    readonly files: readonly { readonly assetId: string; readonly filename: string }[];
+  }[];
+}
+
+type Ports = Pick<ApiPorts, 'store' | 'producer' | 'outbox' | 'metrics'>;
+
+const STAGING_AT_ONCE = 8;
+
+/**
+ * Takes a batch in: stages the bytes in hand, one object a pack, has the packs accepted, and tells the outbox.
+ * When acceptance fails, what was staged here is deleted again.
+ */
+export async function takeIn(
+  ports: Ports,
+  intake: Intake,
+  files: readonly PlannedFile[],
+  log: Logger,
+): Promise<UploadAnswer> {
+  const { store, producer } = ports;
+  const plans = packFiles(files);
+  const keys = plans.map((plan, index) =>
+    plan.files.some((file) => 'bytes' in file) ? stagingKey(intake.batchId, `pack-${index}`) : undefined,
+  );
+  let accepted: AcceptedBatch;
+  try {
+    const limit = pLimit(STAGING_AT_ONCE);
+    const packs = await Promise.all(
+      plans.map(({ lane, files }, index) =>
+        limit(async () => ({ lane, files: await stage(store, keys[index], files) })),
+      ),
+    );
+    accepted = await producer.accept({ ...intake, packs });
+  } catch (error) {
+    const left = keys.filter((key) => key !== undefined);
+    await store.deleteMany(left).catch((err: unknown) => log.warn({ err, left }, 'staged bytes were left behind'));
+    throw error;
+  }
+  for (const { lane } of accepted.jobs) ports.metrics.packs.inc({ lane });
+  await announce(ports, intake, accepted, log);
+  return toAnswer(accepted);
+}
+
+/** Puts the bytes in hand into one object and gives each file its slice of it. */
+async function stage(
+  store: Ports['store'],
+  key: string | undefined,
+  files: readonly PlannedFile[],
+): Promise<PlannedPack['files']> {
+  const parts: Buffer[] = [];
+  let offset = 0;
+  const planned = files.map((file) => {
+    if (!('bytes' in file)) return file;
+    const { bytes, ...facts } = file;
+    const slice = { offset, length: bytes.length };
+    parts.push(bytes);
+    offset += bytes.length;
+    return { ...facts, origin: { kind: 'staged' as const, key: key ?? '', slice } };
+  });
+  if (key !== undefined) {
+    const bytes = Buffer.concat(parts);
+    await store.put(key, sourceOf(bytes), { contentType: 'application/octet-stream', checksum: sha256(bytes) });
+  }
+  return planned;
+}
+
+/** Pending rows for people to watch. The batch is accepted already, so a failure here is only logged. */
+async function announce(ports: Ports, intake: Intake, accepted: AcceptedBatch, log: Logger): Promise<void> {
+  const updates = accepted.jobs.flatMap(({ jobId, files }) =>
+    files.map((file): StatusUpdate => {
+      const { origin: _origin, size, checksum: _checksum, ...facts } = file;
+      const asset: AssetFacts = { ...facts, ...intake, jobId };
+      const start = { fence: [0, 0, 0], status: 'pending', progress: 0, attempt: 0 } as const;
+      return { facts: asset, ...start, size, maxAttempts: JOBS.upload.attempts };
+    }),
+  );
+  await ports.outbox.put(updates).catch((err: unknown) => log.warn({ err }, 'pending statuses were not written'));
+}
+
+function toAnswer({ batchId, jobs }: AcceptedBatch): UploadAnswer {
+  return {
+    batchId,
+    outcome: 'created',
+    jobs: jobs.map(({ jobId, lane, size, files }) => ({
+      jobId,
+      lane,
+      size,
+      files: files.map(({ assetId, filename }) => ({ assetId, filename })),
+    })),
+  };
+}
+
+function sourceOf(bytes: Buffer): Source {
+  return { size: bytes.length, open: async (offset) => Readable.from([bytes.subarray(offset)]) };
+}
+
+export function sha256(bytes: Buffer): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}

@@ -1,0 +1,138 @@
+import { z } from 'zod';
+import { ASSET_TYPES, type AssetType, belongsToScene } from '#domain';
+import { metadataErrors } from './metadata-rules.ts';
+
+/** Limits of one request. */
+export const LIMITS = { files: 5_000, ids: 1_000, page: 1_000 } as const;
+
+/** Nothing that hides, splits a line or reverses a reader's text. */
+const VISIBLE = /^[^\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]*$/u;
+
+const visible = (max: number) =>
+  z
+    .string()
+    .refine((text) => text.trim() === text && text !== '', 'Must not be empty, nor start or end with a space.')
+    .refine((text) => [...text].length <= max, `Must have at most ${max} characters.`)
+    .regex(VISIBLE, 'Must have visible characters only.');
+
+/** An id a caller gives to a project, session or scene. */
+export const externalId = visible(200);
+export const filename = visible(255);
+export const assetType = z.enum(ASSET_TYPES);
+export const visibility = z.enum(['private', 'public']);
+
+/** A media type with plain parameters, as a header can carry it. */
+export const contentType = z
+  .string()
+  .max(200)
+  .regex(/^[\w!#$&^.+-]+\/[\w!#$&^.+-]+( *; *[\w-]+=("[ !#-~]*"|[\w.+-]+))*$/, 'Must be a media type.');
+
+const origin = z.discriminatedUnion('kind', [
+  z
+    .strictObject({
+      kind: z.literal('inline'),
+      text: z
+        .string()
+        .refine((text) => text.isWellFormed(), 'Must be well-formed Unicode.')
+        .optional(),
+      base64: z.base64('Must be base64.').optional(),
+    })
+    .refine(({ text, base64 }) => (text === undefined) !== (base64 === undefined), 'Give either text or base64.'),
+  z.strictObject({ kind: z.literal('path'), path: z.string().min(1).max(4_096).regex(VISIBLE) }),
+  z.strictObject({
+    kind: z.literal('url'),
+    url: z.url({ protocol: /^https?$/, error: 'Must be an http or https URL.' }).max(4_096),
+  }),
+]);
+export type OriginInput = z.infer<typeof origin>;
+
+const file = z.strictObject({
+  assetType,
+  filename,
+  contentType: contentType.optional(),
+  origin,
+  checksum: z
+    .string()
+    .regex(/^[0-9a-fA-F]{64}$/, 'Must be a SHA-256 in hex.')
+    .toLowerCase()
+    .optional(),
+  size: z.int().min(0).optional(),
+  visibility: visibility.default('private'),
+  metadata: z
+    .record(z.string(), z.unknown())
+    .superRefine((value, context) => {
+      for (const { path, message } of metadataErrors(value))
+        context.addIssue({ code: 'custom', path: [...path], message });
+    })
+    .default({}),
+});
+
+export const uploadBody = z
+  .strictObject({
+    project: externalId,
+    session: externalId,
+    scene: externalId.optional(),
+    files: z.array(file).min(1).max(LIMITS.files),
+  })
+  .superRefine(({ scene, files }, context) => {
+    for (const [index, { assetType }] of files.entries()) {
+      const message = sceneError(assetType, scene);
+      if (message) context.addIssue({ code: 'custom', path: ['files', index, 'assetType'], message });
+    }
+  });
+export type UploadBody = z.infer<typeof uploadBody>;
+
+/** The text fields of a form; its files share them. */
+export const uploadFields = z
+  .strictObject({
+    project: externalId,
+    session: externalId,
+    scene: externalId.optional(),
+    assetType,
+    visibility: visibility.default('private'),
+  })
+  .superRefine(({ scene, assetType }, context) => {
+    const message = sceneError(assetType, scene);
+    if (message) context.addIssue({ code: 'custom', path: ['scene'], message });
+  });
+
+function sceneError(assetType: AssetType, scene: string | undefined): string | undefined {
+  if (belongsToScene(assetType) === (scene !== undefined)) return undefined;
+  return scene === undefined
+    ? `${assetType} belongs to a scene: name one.`
+    : `${assetType} belongs to the session itself.`;
+}
+
+const ourId = z.string().regex(/^[\w-]{1,128}$/, 'Must be an id that Reelay gave.');
+
+export const assetParams = z.object({ assetId: ourId });
+export const batchParams = z.object({ batchId: ourId });
+export const jobParams = z.object({ jobId: ourId });
+export const entityParams = z.object({ project: externalId, session: externalId, scene: externalId.optional() });
+
+const flag = z.stringbool({ truthy: ['1', 'true'], falsy: ['0', 'false'] }).default(false);
+const limit = (fallback: number) => z.coerce.number().int().min(1).max(LIMITS.page).default(fallback);
+
+export const urlQuery = z.strictObject({
+  redirect: flag,
+  download: flag,
+  type: z.enum(['public', 'signed']).optional(),
+});
+export const contentQuery = z.strictObject({ download: flag });
+export const urlsBody = z.strictObject({ assetIds: z.array(ourId).min(1) });
+
+export const listQuery = z.strictObject({
+  type: assetType.optional(),
+  history: flag,
+  cursor: z.string().min(1).max(4_096).optional(),
+  limit: limit(100),
+});
+export const jobsQuery = z.strictObject({
+  state: z.enum(['waiting', 'active', 'delayed', 'completed', 'failed']).default('active'),
+  project: externalId.optional(),
+  limit: limit(50),
+});
+
+const name = visible(200).optional();
+export const sessionBody = z.strictObject({ session: externalId, name });
+export const sceneBody = z.strictObject({ scene: externalId, name });

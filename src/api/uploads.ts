@@ -1,0 +1,93 @@
+import type { RequestHandler, Router } from 'express';
+import mime from 'mime';
+import pLimit from 'p-limit';
+import { AppError, toAppError } from '#errors';
+import { newAssetId, newBatchId } from '#queues/ids.ts';
+import { objectKey } from '#storage/keys.ts';
+import { type Access, callerOf } from './auth.ts';
+import { correlationIdOf, logOf } from './correlation.ts';
+import { type PlannedFile, sha256, takeIn } from './intake.ts';
+import { type Located, locate } from './origins.ts';
+import { checkCount, jsonBody, parse } from './parse.ts';
+import type { ApiPorts } from './ports.ts';
+import { resource } from './resource.ts';
+import { LIMITS, type UploadBody, uploadBody } from './schemas.ts';
+
+const LOOKING_AT_ONCE = 32;
+
+/** `POST /v1/uploads`: many files of one scene or session, each with an origin. */
+export function uploads(router: Router, ports: ApiPorts, access: Access): void {
+  const post: RequestHandler = async (req, res) => {
+    checkCount(req.body?.files, LIMITS.files, 'files');
+    const body = parse(uploadBody, req.body);
+    const caller = callerOf(res);
+    await access.require(caller, 'assets:write', body.project);
+    const { project, session, scene } = body;
+    const intake = {
+      batchId: newBatchId(),
+      entity: { project, session, scene },
+      correlationId: correlationIdOf(res),
+      createdBy: caller.id,
+      createdAt: ports.clock(),
+    };
+    const files = await plan(body, ports.config.uploadRoots);
+    res.status(202).json(await takeIn(ports, intake, files, logOf(res)));
+  };
+  resource(router, '/v1/uploads', { post: [...jsonBody, post] });
+}
+
+/** Names each asset and finds its bytes. Throws the first file's error, with all of them in `details.fields`. */
+async function plan({ project, session, scene, files }: UploadBody, roots: readonly string[]): Promise<PlannedFile[]> {
+  const limit = pLimit(LOOKING_AT_ONCE);
+  const errors: { path: string; message: string; error: AppError }[] = [];
+  const planned = await Promise.all(
+    files.map((file, index) =>
+      limit(async (): Promise<PlannedFile | undefined> => {
+        try {
+          const located = check(file, await locate(file.origin, roots));
+          const { assetType, filename, visibility, metadata } = file;
+          const assetId = newAssetId();
+          return {
+            assetId,
+            assetType,
+            filename,
+            contentType: file.contentType ?? typeOf(filename),
+            s3Key: objectKey({ project, session, scene }, assetType, assetId, filename),
+            visibility,
+            metadata,
+            ...located,
+          };
+        } catch (thrown) {
+          const error = toAppError(thrown);
+          errors.push({ path: `files[${index}]`, message: error.message, error });
+          return undefined;
+        }
+      }),
+    ),
+  );
+  const [first] = errors;
+  if (first) {
+    const fields = errors.map(({ path, message, error: { code } }) => ({ path, message, code }));
+    throw new AppError(first.error.code, first.message, { details: { fields }, cause: first.error });
+  }
+  return planned.filter((file) => file !== undefined);
+}
+
+/** Holds what was found against what was announced. Throws `EMPTY_FILE`, `SIZE_MISMATCH`, `CHECKSUM_MISMATCH`. */
+function check(file: UploadBody['files'][number], located: Located): Located & { checksum?: string | undefined } {
+  const size = located.size ?? file.size;
+  if (size === 0) throw new AppError('EMPTY_FILE', `${file.filename} has no bytes.`);
+  if (file.size !== undefined && file.size !== size) {
+    throw new AppError('SIZE_MISMATCH', `${file.filename} has ${size} bytes, not ${file.size}.`);
+  }
+  const checksum = 'bytes' in located ? sha256(located.bytes) : file.checksum;
+  if (file.checksum !== undefined && file.checksum !== checksum) {
+    throw new AppError('CHECKSUM_MISMATCH', `${file.filename} has the SHA-256 ${checksum}, not ${file.checksum}.`);
+  }
+  return { ...located, size, checksum };
+}
+
+/** The media type a file's name suggests. */
+export function typeOf(filename: string): string {
+  return mime.getType(filename) ?? 'application/octet-stream';
+}
