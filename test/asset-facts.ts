@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { FunctionArgs } from 'convex/server';
 import type { api } from '#convex/_generated/api.js';
 import type { AssetFacts, EntityRef } from '#domain';
+import type { ErrorFacts } from '#errors';
 import type { AssetCommit } from '#metadata/metadata.ts';
 
 type Update = FunctionArgs<typeof api.assets.applyStatuses>['updates'][number];
@@ -47,7 +48,10 @@ export function someCommit(entity: EntityRef, own: Partial<AssetFacts> = {}): As
 /** A status write of the first start of a job. */
 export function someUpdate(
   facts: AssetFacts,
-  own: Partial<Omit<Update, 'facts' | 'fence'>> & { fence?: [number, number, number] } = {},
+  own: Partial<Omit<Update, 'facts' | 'fence' | 'error'>> & {
+    fence?: [number, number, number];
+    error?: ErrorFacts;
+  } = {},
 ) {
   return {
     facts: facts as Update['facts'] & AssetFacts,

@@ -1,0 +1,61 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { someCommit, someFacts, someScene, someUpdate } from '#test/asset-facts.ts';
+import { type ConvexEdge, type EdgeAnswer, startConvexEdge } from '#test/convex-edge.ts';
+import { createConvexMetadata } from './convex.ts';
+
+describe('the Convex adapter', () => {
+  let edge: ConvexEdge | undefined;
+  afterEach(() => edge?.close());
+
+  async function open(answer: EdgeAnswer, onMutation?: (name: string) => void) {
+    edge = await startConvexEdge(() => answer);
+    const token = async () => 'a-token';
+    return createConvexMetadata({ url: edge.url, token, timeoutMs: 200, ...(onMutation && { onMutation }) });
+  }
+
+  it.each<[string, EdgeAnswer]>([
+    ['no answer in time', 'silence'],
+    ['an answer cut short', 'cut'],
+    ['a status 503', { status: 503 }],
+    ['a status 429', { status: 429 }],
+  ])('calls %s unavailable', async (_, answer) => {
+    const metadata = await open(answer);
+    await expect(metadata.commit([someCommit(someScene())])).rejects.toMatchObject({ code: 'METADATA_UNAVAILABLE' });
+  });
+
+  it('calls a refused connection unavailable and keeps the cause', async () => {
+    const metadata = await open('silence');
+    await edge?.close();
+    const call = metadata.check();
+    await expect(call).rejects.toMatchObject({ code: 'METADATA_UNAVAILABLE', cause: expect.any(TypeError) });
+  });
+
+  it.each<[string, EdgeAnswer]>([
+    ['an error of the function', { refuse: 'Server Error' }],
+    ['a refusal of the function', { refuse: 'FORBIDDEN', data: { code: 'FORBIDDEN', message: 'FORBIDDEN' } }],
+    ['a status 401', { status: 401 }],
+  ])('calls %s rejected and keeps the cause', async (_, answer) => {
+    const metadata = await open(answer);
+    const call = metadata.getAssets(['a']);
+    await expect(call).rejects.toMatchObject({ code: 'METADATA_REJECTED', cause: expect.any(Error) });
+    await expect(metadata.getAssets(['a'])).rejects.toThrow(/assets\.getMany/);
+  });
+
+  it('sends the token and tells of mutations, not of queries', async () => {
+    const told: string[] = [];
+    const metadata = await open({ value: null }, (name) => told.push(name));
+    await metadata.applyStatuses([someUpdate(someFacts(someScene()))]);
+    await metadata.findApiKey('k');
+    expect(edge?.calls.map((call) => call.authorization)).toEqual(['Bearer a-token', 'Bearer a-token']);
+    expect(edge?.calls.map((call) => call.path)).toEqual(['assets:applyStatuses', 'apiKeys:find']);
+    expect(told).toEqual(['assets.applyStatuses']);
+  });
+
+  it('gives the refusal of one item as an error of ours', async () => {
+    const value = [{ assetId: 'a', ok: false, error: { code: 'GONE', message: 'The asset was deleted.' } }];
+    const metadata = await open({ value });
+    expect(await metadata.commit([someCommit(someScene())])).toMatchObject([
+      { assetId: 'a', ok: false, error: { code: 'GONE', retryable: false, nextAction: expect.any(String) } },
+    ]);
+  });
+});
