@@ -1,0 +1,160 @@
+import type { JSONValue } from 'convex/values';
+import { makeId } from './ids.ts';
+import { encodeValue, type Key } from './index-key.ts';
+import type { Schema } from './schema.ts';
+import { MAX_KEY_BYTES } from './storage.ts';
+import { documentKey, type Index, type Table, type Tables } from './tables.ts';
+import type { Clock } from './timestamp.ts';
+import type { Transaction } from './transaction.ts';
+import { isPlainObject } from './validate.ts';
+
+/** A document in Convex's JSON form. */
+export interface DocumentJson {
+  [field: string]: JSONValue;
+  _id: string;
+  _creationTime: number;
+}
+
+export function parseDocument(text: string): DocumentJson {
+  return JSON.parse(text) as DocumentJson;
+}
+
+/** The document as its author wrote it. */
+export function withoutSystemFields(document: { [field: string]: JSONValue }): { [field: string]: JSONValue } {
+  const { _id, _creationTime, ...fields } = document;
+  return fields;
+}
+
+/** The value at a dotted path, undefined when there is none. */
+export function fieldAt(document: JSONValue, path: string): JSONValue | undefined {
+  if (!path.includes('.')) return isPlainObject(document) && Object.hasOwn(document, path) ? document[path] : undefined;
+  let value: JSONValue | undefined = document;
+  for (const name of path.split('.')) {
+    value = isPlainObject(value) && Object.hasOwn(value, name) ? value[name] : undefined;
+  }
+  return value;
+}
+
+/** Where a document stands in each of the indexes. Throws when a key is longer than the database takes. */
+export function indexKeys(document: DocumentJson, indexes: Iterable<Index>): Key[] {
+  const keys: Key[] = [];
+  for (const { name, fields, prefix } of indexes) {
+    let key = prefix;
+    for (const field of fields) key += encodeValue(fieldAt(document, field));
+    if (key.length > MAX_KEY_BYTES) {
+      throw new Error(`The fields of index ${name} take ${key.length} bytes, more than the ${MAX_KEY_BYTES} of a key.`);
+    }
+    keys.push(key);
+  }
+  return keys;
+}
+
+/** The writes of `ctx.db`, each within a transaction. They throw in Convex's words. */
+export interface Documents {
+  /** The document's JSON text, undefined when there is none. `table`, when named, must be the id's own. */
+  get(transaction: Transaction, id: string, method: string, table?: string): string | undefined;
+  insert(transaction: Transaction, table: string, value: JSONValue): string;
+  /** Sets the fields given; `{ $undefined: null }` removes one. */
+  patch(transaction: Transaction, id: string, changes: JSONValue, table?: string): void;
+  replace(transaction: Transaction, id: string, value: JSONValue, table?: string): void;
+  remove(transaction: Transaction, id: string, table?: string): void;
+}
+
+export function documentsOf(tables: Tables, schema: Schema, clock: Clock): Documents {
+  function locate(id: string, method: string, named?: string): Table {
+    const table = tables.tableOf(id);
+    if (!table) throw new Error(`Invalid argument \`id\` for \`db.${method}\`: Unable to decode ID: "${id}"`);
+    if (named !== undefined && table.name !== named) {
+      throw new Error(
+        `Invalid argument \`id\` for \`db.${method}\`: expected ID in table "${named}" but got ID in table "${table.name}"`,
+      );
+    }
+    return table;
+  }
+
+  function read(transaction: Transaction, table: Table, id: string, method: string): DocumentJson {
+    const text = transaction.get(documentKey(table, id));
+    if (text === undefined) throw new Error(`${method} on nonexistent document ID ${id}`);
+    return parseDocument(text);
+  }
+
+  function write(transaction: Transaction, table: Table, old: DocumentJson | undefined, document: DocumentJson): void {
+    const problem = schema.get(table.name)?.(withoutSystemFields(document), '');
+    if (problem !== undefined) {
+      throw new Error(
+        `Failed to insert or update a document in table "${table.name}" because it does not match the schema: ${problem}`,
+      );
+    }
+    const keys = indexKeys(document, table.indexes.values());
+    const before = new Set(old && indexKeys(old, table.indexes.values()));
+    for (const key of keys) {
+      if (before.delete(key)) transaction.writes.touched.add(key);
+      else transaction.writes.set(key, '');
+    }
+    for (const key of before) transaction.writes.set(key, null);
+    transaction.writes.set(documentKey(table, document._id), JSON.stringify(document));
+  }
+
+  return {
+    get(transaction, id, method, named) {
+      return transaction.get(documentKey(locate(id, method, named), id));
+    },
+    insert(transaction, name, value) {
+      const fields = fieldsOf(value, 'insert');
+      for (const field of ['_id', '_creationTime']) {
+        if (field in fields) throw new Error(`The system field \`${field}\` cannot be given to \`db.insert\`.`);
+      }
+      const table = tables.table(name);
+      const creationTime = clock.creationTime();
+      const id = makeId(table.number, Math.floor(creationTime));
+      write(transaction, table, undefined, { ...fields, _creationTime: creationTime, _id: id });
+      return id;
+    },
+    patch(transaction, id, changes, named) {
+      const table = locate(id, 'patch', named);
+      const old = read(transaction, table, id, 'Update');
+      const document: DocumentJson = { ...old };
+      for (const [field, value] of Object.entries(fieldsOf(changes, 'patch'))) {
+        if (isUndefined(value)) delete document[field];
+        else document[field] = value;
+      }
+      write(transaction, table, old, withSystemFieldsOf(old, document));
+    },
+    replace(transaction, id, value, named) {
+      const table = locate(id, 'replace', named);
+      const old = read(transaction, table, id, 'Replace');
+      write(transaction, table, old, withSystemFieldsOf(old, fieldsOf(value, 'replace')));
+    },
+    remove(transaction, id, named) {
+      const table = locate(id, 'delete', named);
+      const old = read(transaction, table, id, 'Delete');
+      for (const key of indexKeys(old, table.indexes.values())) transaction.writes.set(key, null);
+    },
+  };
+}
+
+function fieldsOf(value: JSONValue, method: string): { [field: string]: JSONValue } {
+  if (isPlainObject(value)) {
+    if (JSON.stringify(value).includes('{"$commitTs":null}')) {
+      throw new Error('`db.vars.commitTs` is not supported by this engine.');
+    }
+    return value;
+  }
+  throw new Error(`Invalid argument \`value\` for \`db.${method}\`: expected an object.`);
+}
+
+function isUndefined(value: JSONValue): boolean {
+  return typeof value === 'object' && value !== null && '$undefined' in value;
+}
+
+/** System fields may be given, but only as they are. */
+function withSystemFieldsOf(old: DocumentJson, fields: { [field: string]: JSONValue }): DocumentJson {
+  const { _id, _creationTime } = old;
+  if ((fields._id ?? _id) !== _id) {
+    throw new Error(`Provided \`_id\` field value "${fields._id}" does not match the document ID "${_id}"`);
+  }
+  if ((fields._creationTime ?? _creationTime) !== _creationTime) {
+    throw new Error(`Provided \`_creationTime\` field value ${fields._creationTime} does not match ${_creationTime}`);
+  }
+  return { ...fields, _creationTime, _id };
+}

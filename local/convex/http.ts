@@ -1,0 +1,123 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { JSONValue } from 'convex/values';
+import { AuthFailure, type Identity, NOBODY } from './auth.ts';
+import type { Answered, CallRequest, Engine } from './engine.ts';
+import type { FunctionKind } from './functions.ts';
+import { encodeTimestamp } from './timestamp.ts';
+
+/** Arguments of 16 MiB, and room for their wrapping. */
+const LONGEST_BODY = 17 * 1024 * 1024;
+/** What Convex answers when the function itself failed. */
+const FUNCTION_FAILED = 560;
+
+const CORS = {
+  'access-control-allow-origin': '*',
+  'access-control-allow-methods': 'GET, POST, OPTIONS',
+  'access-control-allow-headers': 'authorization, content-type, convex-client',
+  'access-control-max-age': '86400',
+};
+
+const KINDS: Readonly<Record<string, FunctionKind | undefined>> = {
+  '/api/query': 'query',
+  '/api/query_at_ts': 'query',
+  '/api/mutation': 'mutation',
+  '/api/action': 'action',
+  '/api/function': undefined,
+};
+
+/** A mistake in a request, answered with `status`. */
+class BadRequest extends Error {
+  readonly status: number;
+  readonly code: string;
+
+  constructor(status: number, code: string, message: string) {
+    super(message);
+    this.status = status;
+    this.code = code;
+  }
+}
+
+/** Convex's HTTP API over an engine. `version` is the engine's own. */
+export function httpServer(engine: Engine, version: string): Server {
+  return createServer((request, response) => {
+    answer(engine, version, request, response).catch((error: unknown) => {
+      const { status, code, message } = refusal(error);
+      send(response, status, JSON.stringify({ code, message }));
+    });
+  });
+}
+
+async function answer(engine: Engine, version: string, request: IncomingMessage, response: ServerResponse) {
+  const path = (request.url ?? '/').split('?')[0] ?? '/';
+  if (request.method === 'OPTIONS') return send(response, 204, '');
+  if (request.method === 'GET' && path === '/') {
+    return send(
+      response,
+      200,
+      'This is an embedded Convex deployment. Point a Convex client at this address.\n',
+      'text/plain',
+    );
+  }
+  if (path === '/version') return send(response, 200, version, 'text/plain');
+  if (path === '/api/query_ts')
+    return send(response, 200, JSON.stringify({ ts: encodeTimestamp(engine.latestTimestamp()) }));
+  const call = request.method === 'POST' ? target(path) : undefined;
+  if (!call) throw new BadRequest(404, 'NotFound', `There is nothing at ${request.method} ${path}.`);
+  const identity = await identify(engine, request.headers.authorization);
+  const body = await readJson(request);
+  const name = call.path ?? body.path;
+  if (typeof name !== 'string') throw new BadRequest(400, 'BadRequest', 'The body has no `path` of a function.');
+  const args = Array.isArray(body.args) ? (body.args[0] ?? {}) : (body.args ?? {});
+  const answered = await engine.call({ path: name, args, identity, kind: call.kind });
+  send(response, answered.ok ? 200 : FUNCTION_FAILED, answerText(answered));
+}
+
+/** Which function a path means: `/api/run/dir/file/fn` names it, the others leave it to the body. */
+function target(path: string): (Pick<CallRequest, 'kind'> & { path?: string }) | undefined {
+  if (Object.hasOwn(KINDS, path)) return { kind: KINDS[path] };
+  const named = /^\/api\/run\/(.+)\/([^/]+)$/.exec(path);
+  return named ? { kind: undefined, path: `${decodeURIComponent(named[1] ?? '')}:${named[2]}` } : undefined;
+}
+
+function answerText(answered: Answered): string {
+  const logLines = JSON.stringify(answered.logLines);
+  if (answered.ok) return `{"status":"success","value":${answered.value},"logLines":${logLines}}`;
+  const data = answered.data === undefined ? '' : `"errorData":${answered.data},`;
+  return `{"status":"error","errorMessage":${JSON.stringify(answered.message)},${data}"logLines":${logLines}}`;
+}
+
+async function identify(engine: Engine, header: string | undefined): Promise<Identity> {
+  if (header === undefined) return NOBODY;
+  const [scheme, credentials = ''] = header.split(/ (.*)/s);
+  if (scheme === 'Bearer') return engine.authenticator.user(credentials);
+  if (scheme === 'Convex') return engine.authenticator.admin(credentials);
+  throw new AuthFailure('InvalidAuthHeader', 'The Authorization header must be `Bearer <token>` or `Convex <key>`.');
+}
+
+async function readJson(request: IncomingMessage): Promise<{ [field: string]: JSONValue }> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    length += chunk.length;
+    if (length > LONGEST_BODY) throw new BadRequest(413, 'TooLarge', `A body may have ${LONGEST_BODY} bytes.`);
+    chunks.push(chunk);
+  }
+  try {
+    const body: unknown = JSON.parse(Buffer.concat(chunks).toString());
+    if (typeof body === 'object' && body !== null) return body as { [field: string]: JSONValue };
+  } catch (error) {
+    throw new BadRequest(400, 'BadJson', `The body is not JSON: ${error instanceof Error ? error.message : error}`);
+  }
+  throw new BadRequest(400, 'BadJson', 'The body must be a JSON object.');
+}
+
+function refusal(error: unknown): { status: number; code: string; message: string } {
+  if (error instanceof BadRequest) return error;
+  if (error instanceof AuthFailure) return { status: 401, code: error.code, message: error.message };
+  return { status: 500, code: 'InternalServerError', message: error instanceof Error ? error.message : String(error) };
+}
+
+function send(response: ServerResponse, status: number, body: string, type = 'application/json'): void {
+  response.writeHead(status, { ...CORS, 'content-type': type, 'content-length': Buffer.byteLength(body) });
+  response.end(body);
+}

@@ -1,0 +1,55 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+export interface EngineProcess {
+  readonly url: string;
+  readonly pid: number;
+  /** Stops it cleanly. Both resolve when the process has ended. */
+  stop(): Promise<void>;
+  /** Kills it, as a power cut would. */
+  kill(): Promise<void>;
+}
+
+const MAIN = fileURLToPath(new URL('./main.ts', import.meta.url));
+
+/**
+ * Starts an engine in a process of its own and waits until it serves. `env` comes on top of this
+ * process's; port 0, the default, takes a free one. Throws with what the engine said when it does not start.
+ */
+export async function spawnEngine(options: {
+  functions: string;
+  data: string;
+  env?: Readonly<Record<string, string>>;
+  port?: number;
+}): Promise<EngineProcess> {
+  const { functions, data, env, port = 0 } = options;
+  const flags = ['--functions', functions, '--data', data, '--port', String(port)];
+  const child = spawn(process.execPath, [MAIN, ...flags], {
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const exited = once(child, 'exit');
+  let said = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    said += chunk.toString();
+  });
+  const url = await Promise.race([
+    servedUrl(createInterface({ input: child.stdout })),
+    exited.then(() => Promise.reject(new Error(said.trim() || 'The engine ended before it served.'))),
+  ]);
+  const end = async (signal: NodeJS.Signals) => {
+    if (child.exitCode === null && child.signalCode === null) child.kill(signal);
+    await exited;
+  };
+  return { url, pid: child.pid ?? 0, stop: () => end('SIGTERM'), kill: () => end('SIGKILL') };
+}
+
+async function servedUrl(lines: AsyncIterable<string>): Promise<string> {
+  for await (const line of lines) {
+    const [url] = /http:\/\/\S+$/.exec(line) ?? [];
+    if (url) return url;
+  }
+  return new Promise(() => {});
+}

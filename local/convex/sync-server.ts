@@ -1,0 +1,34 @@
+import type { Server } from 'node:http';
+import { WebSocketServer } from 'ws';
+import type { Engine } from './engine.ts';
+import { SyncSession } from './sync-session.ts';
+
+const SYNC_PATH = /^\/api\/[^/]+\/sync$/;
+/** Clients give a silent server up after 60 s. */
+const PING_EVERY_MS = 15_000;
+const LONGEST_MESSAGE = 17 * 1024 * 1024;
+
+/** Serves the sync protocol on the websockets of an HTTP server. Returns the way to end them all. */
+export function serveSync(server: Server, engine: Engine): () => void {
+  const sockets = new WebSocketServer({ noServer: true, maxPayload: LONGEST_MESSAGE });
+  const sessions = new Set<SyncSession>();
+  server.on('upgrade', (request, socket, head) => {
+    if (!SYNC_PATH.test((request.url ?? '').split('?')[0] ?? '')) {
+      socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n');
+      return;
+    }
+    sockets.handleUpgrade(request, socket, head, (webSocket) => {
+      const session = new SyncSession(engine, webSocket);
+      sessions.add(session);
+      webSocket.on('close', () => sessions.delete(session));
+    });
+  });
+  const pinging = setInterval(() => {
+    for (const session of sessions) session.ping();
+  }, PING_EVERY_MS);
+  return () => {
+    clearInterval(pinging);
+    for (const socket of sockets.clients) socket.close(1001, 'The engine stops.');
+    sockets.close();
+  };
+}
