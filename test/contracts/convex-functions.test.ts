@@ -1,6 +1,8 @@
+import { ConvexHttpClient } from 'convex/browser';
 import type { FunctionReference } from 'convex/server';
 import { convexTest } from 'convex-test';
 import schema from '#convex/schema.ts';
+import { startEngine } from '../engine.ts';
 import { convexFunctionsContract } from './convex-functions.ts';
 
 const modules = {
@@ -25,5 +27,20 @@ convexFunctionsContract('convex-test', async () => {
       };
     },
     close: async () => {},
+  };
+});
+
+convexFunctionsContract('the embedded engine', async () => {
+  const engine = await startEngine();
+  return {
+    async as(subject) {
+      const client = new ConvexHttpClient(engine.url, { skipConvexDeploymentUrlCheck: true, logger: false });
+      if (subject !== null) client.setAuth(await engine.tokenOf(subject));
+      return {
+        query: (fn, args) => client.query(fn as FunctionReference<'query'>, args),
+        mutation: (fn, args) => client.mutation(fn as FunctionReference<'mutation'>, args, { skipQueue: true }),
+      };
+    },
+    close: () => engine.stop(),
   };
 });

@@ -19,7 +19,7 @@ export interface Backend {
 
 const FIRST_PAGE = { numItems: 100, cursor: null };
 const ERROR = {
-  code: 'CHECKSUM_MISMATCH',
+  code: 'CHECKSUM_MISMATCH' as const,
   message: 'Other bytes.',
   retryable: false,
   nextAction: 'Again.',
