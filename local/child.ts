@@ -37,6 +37,8 @@ const LAST_RESTART_MS = 30_000;
 const HEALTHY_MS = 60_000;
 const START_LIMIT_MS = 60_000;
 const STOP_GRACE_MS = 20_000;
+/** How much of a log is shown when a part cannot start. */
+const LOG_LINES = 25;
 
 /**
  * A shell that turns into the command, with a guard beside it: when the supervisor dies, the pipe on fd 3
@@ -153,5 +155,5 @@ async function untilServes(part: Part, run: Run): Promise<void> {
 }
 
 function lastLines(file: string): string {
-  return readFileSync(file, 'utf8').trimEnd().split('\n').slice(-15).join('\n');
+  return readFileSync(file, 'utf8').trimEnd().split('\n').slice(-LOG_LINES).join('\n');
 }

@@ -20,7 +20,9 @@ const READY_LIMIT_MS = 60_000;
 async function up(): Promise<void> {
   const config = readConfig(process.env);
   const runDir = join(config.dataDir, 'run');
-  for (const dir of [runDir, join(config.dataDir, 'logs')]) await mkdir(dir, { recursive: true });
+  for (const dir of [runDir, join(config.dataDir, 'logs'), join(config.dataDir, 'redis')]) {
+    await mkdir(dir, { recursive: true });
+  }
   await chmod(config.dataDir, 0o700);
   const release = await claimDataFolder(runDir, config.dataDir);
   const supervisor = createSupervisor(config.dataDir, say);

@@ -1,4 +1,3 @@
-import { mkdir } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { type Child, type Part, startChild } from './child.ts';
@@ -31,7 +30,6 @@ export function createSupervisor(dataDir: string, say: (line: string) => void): 
   async function startPart(part: Part | undefined): Promise<void> {
     if (!part || stopped) return;
     const files = { pid: pidFile(dataDir, part.name), log: join(dataDir, 'logs', `${part.name}.log`) };
-    await mkdir(join(dataDir, part.name), { recursive: true });
     prepareLog(files.log);
     unfollow.push(followWarnings(files.log, (text) => say(`${part.name} ${text.trimEnd()}`)));
     const child = startChild(part, files, say);
