@@ -1,0 +1,113 @@
+import { z } from 'zod';
+import type { ErrorCode, ErrorFacts } from '#errors';
+
+/** Codes that arise on this side of the wire, beside those of the API's own table. */
+export type ClientErrorCode = 'UNREACHABLE' | 'UNEXPECTED_ANSWER' | 'FILE_UNREADABLE' | 'FILE_CHANGED';
+
+/** What an error carries beside its sentence. */
+export interface ReelayErrorFacts extends Omit<ErrorFacts, 'code'> {
+  /** One of the tables; an API newer than this client may send another. */
+  readonly code: ErrorCode | ClientErrorCode | (string & {});
+  /** HTTP status, when an answer came. */
+  readonly status?: number | undefined;
+  readonly correlationId?: string | undefined;
+  /** How long the API asks to wait before the call is sent again. */
+  readonly retryAfterSeconds?: number | undefined;
+}
+
+/** The only error the client throws, but for an aborted signal, which rejects with its reason. */
+export class ReelayError extends Error implements ReelayErrorFacts {
+  override readonly name = 'ReelayError';
+  readonly code: ReelayErrorFacts['code'];
+  readonly retryable: boolean;
+  /** What to do about it, in one sentence for a person. */
+  readonly nextAction: string;
+  readonly details: Readonly<Record<string, unknown>>;
+  readonly status: number | undefined;
+  readonly correlationId: string | undefined;
+  readonly retryAfterSeconds: number | undefined;
+
+  constructor(facts: ReelayErrorFacts, options?: ErrorOptions) {
+    super(facts.message, options);
+    this.code = facts.code;
+    this.retryable = facts.retryable;
+    this.nextAction = facts.nextAction;
+    this.details = facts.details;
+    this.status = facts.status;
+    this.correlationId = facts.correlationId;
+    this.retryAfterSeconds = facts.retryAfterSeconds;
+  }
+}
+
+/** An error as rows, jobs, batches and answers carry it. */
+export const errorFacts = z.object({
+  code: z.string(),
+  message: z.string(),
+  retryable: z.boolean(),
+  nextAction: z.string(),
+  details: z.record(z.string(), z.unknown()).default({}),
+});
+
+const errorAnswer = z.object({ error: errorFacts.extend({ correlationId: z.string().optional() }) });
+
+/** The error an answer outside 2xx stands for. Reads its body. */
+export async function errorOfResponse(response: Response): Promise<ReelayError> {
+  const text = await response.text().catch(() => '');
+  const parsed = errorAnswer.safeParse(parseJson(text));
+  const retryAfterSeconds = secondsOf(response.headers.get('retry-after'));
+  if (parsed.success) return new ReelayError({ ...parsed.data.error, status: response.status, retryAfterSeconds });
+  return unexpectedAnswer(response, text, { retryAfterSeconds });
+}
+
+/** An answer that is not of the API's form: a proxy, another service, or another version. */
+export function unexpectedAnswer(
+  response: Response,
+  body: string,
+  extra: { retryAfterSeconds?: number | undefined; cause?: unknown } = {},
+): ReelayError {
+  return new ReelayError(
+    {
+      code: 'UNEXPECTED_ANSWER',
+      message: `${new URL(response.url).origin} answered ${response.status} in a form that is not Reelay's.`,
+      retryable: response.status >= 500 || response.status === 429,
+      nextAction: 'Check that the API URL is that of a Reelay API of this version, and what stands in front of it.',
+      details: { url: response.url, body: body.slice(0, 200) },
+      status: response.status,
+      retryAfterSeconds: extra.retryAfterSeconds,
+    },
+    { cause: extra.cause },
+  );
+}
+
+/** No answer came from `url`: refused, not resolved, reset or too late. */
+export function unreachable(url: string, cause: unknown): ReelayError {
+  const reason = cause instanceof Error && cause.cause instanceof Error ? cause.cause : cause;
+  const { origin } = new URL(url);
+  return new ReelayError(
+    {
+      code: 'UNREACHABLE',
+      message: `${origin} cannot be reached (${wordsOf(reason)}).`,
+      retryable: true,
+      nextAction: `Check that the API runs at ${origin} (npm run up starts one) and that the URL is right.`,
+      details: { url },
+    },
+    { cause },
+  );
+}
+
+function wordsOf(reason: unknown): string {
+  if (!(reason instanceof Error)) return String(reason);
+  return 'code' in reason && typeof reason.code === 'string' ? reason.code : reason.message;
+}
+
+function secondsOf(header: string | null): number | undefined {
+  return header !== null && /^\d+$/.test(header) ? Number(header) : undefined;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,218 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { pipeline } from 'node:stream/promises';
+import { Busboy } from '@fastify/busboy';
+
+/** A file as it arrived. */
+export interface Received {
+  readonly assetId: string;
+  readonly batchId: string;
+  readonly filename: string;
+  readonly contentType: string | undefined;
+  readonly size: number;
+  readonly checksum: string;
+  readonly fields: Readonly<Record<string, unknown>>;
+}
+
+export interface StandInApi {
+  readonly url: string;
+  /** The only key it takes. */
+  readonly key: string;
+  readonly received: readonly Received[];
+  /** Bytes of all forms read so far. */
+  readonly bytesRead: () => number;
+  /** Method and path of each request, in order. */
+  readonly requests: readonly string[];
+  /** Answers the next request to `path` (a prefix, with its query) this way instead of its own. */
+  answerOnce(path: string, status: number, headers?: Record<string, string>, body?: unknown): void;
+  close(): Promise<void>;
+}
+
+interface InlineFile {
+  readonly filename: string;
+  readonly contentType?: string;
+  readonly origin: { readonly text?: string; readonly base64?: string };
+}
+
+/**
+ * An HTTP server that speaks as much of CONTRACT.md as the client and the CLI use, and keeps what it is
+ * sent in memory, as hashes. A batch is `running` when first asked for, then `done`; a file with
+ * `corrupt` in its name fails. For what a real API cannot be made to do on demand.
+ */
+export async function startStandInApi(): Promise<StandInApi> {
+  const key = 'rk_stand-in';
+  const received: Received[] = [];
+  const requests: string[] = [];
+  const asked = new Set<string>();
+  const canned: { path: string; status: number; headers: Record<string, string>; body: unknown }[] = [];
+  let bytesRead = 0;
+  const newId = (prefix: string) => prefix + randomBytes(15).toString('base64url');
+
+  function accept(batchId: string) {
+    const files = received.filter((file) => file.batchId === batchId);
+    const size = files.reduce((sum, file) => sum + file.size, 0);
+    const names = files.map(({ assetId, filename }) => ({ assetId, filename }));
+    return { batchId, outcome: 'created', jobs: [{ jobId: `${batchId}-0`, lane: 'small', size, files: names }] };
+  }
+
+  async function receiveForm(request: IncomingMessage, batchId: string) {
+    const fields: Record<string, string> = {};
+    const busboy = new Busboy({
+      headers: { ...request.headers, 'content-type': request.headers['content-type'] ?? '' },
+      preservePath: true,
+    });
+    busboy.on('field', (name, value) => {
+      fields[name] = value;
+    });
+    busboy.on('file', (_name, stream, filename, _encoding, contentType) => {
+      const hash = createHash('sha256');
+      let size = 0;
+      stream.on('data', (chunk: Buffer) => {
+        hash.update(chunk);
+        size += chunk.length;
+        bytesRead += chunk.length;
+      });
+      stream.on('end', () => {
+        received.push({
+          ...{ assetId: newId('a_'), batchId, filename, contentType, size, fields },
+          checksum: hash.digest('hex'),
+        });
+      });
+    });
+    await pipeline(request, busboy);
+    return accept(batchId);
+  }
+
+  function receiveJson(body: { files: InlineFile[] }, batchId: string) {
+    const { files, ...fields } = body;
+    for (const file of files) {
+      const bytes = Buffer.from(file.origin.base64 ?? file.origin.text ?? '', file.origin.base64 ? 'base64' : 'utf8');
+      const { filename, contentType } = file;
+      const checksum = createHash('sha256').update(bytes).digest('hex');
+      received.push({
+        ...{ assetId: newId('a_'), batchId, filename, contentType, size: bytes.length, checksum },
+        fields: { ...fields, ...file },
+      });
+    }
+    return accept(batchId);
+  }
+
+  function batchOf(batchId: string) {
+    const files = received.filter((file) => file.batchId === batchId);
+    const failed = files.filter((file) => file.filename.includes('corrupt'));
+    const done = asked.has(batchId);
+    asked.add(batchId);
+    return {
+      batchId,
+      state: done ? 'done' : 'running',
+      total: files.length,
+      successful: done ? files.filter((file) => !failed.includes(file)).map((file) => file.assetId) : [],
+      failed: done ? failed.map(({ assetId }) => ({ assetId, error: storeRejected })) : [],
+      size: files.reduce((sum, file) => sum + file.size, 0),
+      createdAt: 1,
+    };
+  }
+
+  function jobOf(batchId: string) {
+    const failed = received.some((file) => file.batchId === batchId && file.filename.includes('corrupt'));
+    const files = received.filter((file) => file.batchId === batchId);
+    return {
+      jobId: `${batchId}-0`,
+      batchId,
+      project: 'demo',
+      lane: 'small',
+      state: failed ? 'failed' : 'completed',
+      progress: 1,
+      attempts: failed ? 3 : 1,
+      maxAttempts: 3,
+      ...(failed && { error: storeRejected }),
+      files: files.map(({ assetId, filename }) => ({ assetId, filename })),
+    };
+  }
+
+  function read(path: string, query: URLSearchParams): unknown {
+    const [, , room, id = '', leaf] = path.split('/');
+    const ids = [...new Set(received.map((file) => file.batchId))];
+    if (path === '/health/ready') return { status: 'ready', degraded: ['convex'] };
+    if (room === 'batches' && ids.includes(id)) return batchOf(id);
+    if (room === 'jobs' && id !== '' && ids.includes(id.replace(/-0$/, '')) && id.endsWith('-0')) {
+      return jobOf(id.replace(/-0$/, ''));
+    }
+    if (path === '/v1/jobs') return { jobs: ids.map(jobOf).filter((job) => job.state === query.get('state')) };
+    const index = received.findIndex((file) => file.assetId === id);
+    const file = received[index];
+    if (room !== 'assets' || !file) return undefined;
+    if (leaf === 'url')
+      return { url: `https://cdn.example/${file.filename}?${query}`, expiresAt: 2, servedFrom: 'convex' };
+    const { assetId, filename, contentType, size, checksum } = file;
+    return {
+      ...{ assetId, filename, contentType, size, checksum, status: 'ready', progress: 1, current: true },
+      ...{ assetType: 'video_chunk', visibility: 'private', version: index + 1, somethingNew: true },
+    };
+  }
+
+  async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const url = new URL(request.url ?? '/', 'http://stand-in');
+    requests.push(`${request.method} ${request.url}`);
+    const index = canned.findIndex(({ path }) => request.url?.startsWith(path));
+    const [answer] = index < 0 ? [] : canned.splice(index, 1);
+    if (answer) {
+      response.writeHead(answer.status, { 'content-type': 'application/json', ...answer.headers });
+      response.end(typeof answer.body === 'string' ? answer.body : JSON.stringify(answer.body));
+      return;
+    }
+    const send = (status: number, body: unknown) => {
+      response.writeHead(status, { 'content-type': 'application/json' });
+      response.end(JSON.stringify(body));
+    };
+    if (request.headers.authorization !== `Bearer ${key}`) return send(401, { error: unauthenticated });
+    if (url.pathname === '/v1/uploads/files') return send(202, await receiveForm(request, newId('b_')));
+    if (url.pathname === '/v1/uploads') return send(202, receiveJson(JSON.parse(await text(request)), newId('b_')));
+    if (url.searchParams.has('redirect')) {
+      response.writeHead(302, { location: `/bytes/${url.pathname.split('/')[3]}` });
+      response.end();
+      return;
+    }
+    if (url.pathname.startsWith('/bytes/')) {
+      response.end('the bytes');
+      return;
+    }
+    const found = read(url.pathname, url.searchParams);
+    return found === undefined ? send(404, { error: notFound }) : send(200, found);
+  }
+
+  const server = createServer((request, response) => {
+    handle(request, response).catch((thrown: unknown) => {
+      if (!response.headersSent) response.writeHead(500);
+      response.end(String(thrown));
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  return {
+    url: `http://127.0.0.1:${port}`,
+    key,
+    received,
+    requests,
+    bytesRead: () => bytesRead,
+    answerOnce: (path, status, headers = {}, body = '') => canned.push({ path, status, headers, body }),
+    async close() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+const fact = (code: string, message: string, retryable: boolean, nextAction: string) => ({
+  ...{ code, message, retryable, nextAction, details: {}, correlationId: 'c_1' },
+});
+const unauthenticated = fact(
+  'UNAUTHENTICATED',
+  'The key is not known.',
+  false,
+  'Send Authorization: Bearer <API key>.',
+);
+const notFound = fact('NOT_FOUND', 'There is no such thing.', false, 'Check the id.');
+const storeRejected = fact('STORE_REJECTED', 'The store said no.', false, 'Read what it said.');
