@@ -1,0 +1,106 @@
+import {
+  AbortMultipartUploadCommand,
+  CompleteMultipartUploadCommand,
+  CopyObjectCommand,
+  CreateMultipartUploadCommand,
+  type HeadObjectCommandOutput,
+  UploadPartCopyCommand,
+} from '@aws-sdk/client-s3';
+import pLimit from 'p-limit';
+import type { StoredFacts } from '#domain';
+import { AppError } from '#errors';
+import { assertChecksum, assertSize } from './measured.ts';
+import { type Bucket, headObject, objectHeaders, storedChecksum } from './s3-bucket.ts';
+import { partSizeFor } from './s3-parts.ts';
+import type { Abilities } from './s3-probe.ts';
+import { hashStored, verifyStored } from './s3-verify.ts';
+import type { PutOptions } from './store.ts';
+
+/** Parts copied at once. */
+const PARALLEL = 4;
+
+/** Copies inside the store, in one request as far as S3 allows, else part by part; then verifies the copy. */
+export async function copyStored(
+  bucket: Bucket,
+  abilities: Abilities,
+  from: string,
+  to: string,
+  options: PutOptions,
+): Promise<StoredFacts> {
+  options.signal?.throwIfAborted();
+  const source = await headObject(bucket, from);
+  if (source === undefined) throw new AppError('NOT_FOUND', 'There is no object to copy.', { details: { key: from } });
+  const size = source.ContentLength ?? 0;
+  assertSize(size, options.maxSize);
+  const known = storedChecksum(source);
+  if (known !== undefined) assertChecksum(known, options.checksum);
+  const checksum = options.checksum?.toLowerCase() ?? known ?? (await hashStored(bucket, from, options));
+  const described = { ...options, checksum };
+  if (size <= bucket.limits.copySize) await copyWhole(bucket, abilities, from, to, source, described);
+  else await copyParts(bucket, from, to, source, described);
+  return verifyStored(bucket, to, { size, checksum, parts: [], multipart: false }, options);
+}
+
+async function copyWhole(
+  bucket: Bucket,
+  abilities: Abilities,
+  from: string,
+  to: string,
+  source: HeadObjectCommandOutput,
+  options: PutOptions,
+): Promise<void> {
+  const command = new CopyObjectCommand({
+    Bucket: bucket.name,
+    Key: to,
+    CopySource: copySource(bucket, from),
+    CopySourceIfMatch: source.ETag,
+    MetadataDirective: 'REPLACE',
+    ...objectHeaders(bucket.config, options),
+    ...(abilities.sha256 ? { ChecksumAlgorithm: 'SHA256' } : {}),
+  });
+  await bucket.client.send(command, options.signal ? { abortSignal: options.signal } : {});
+}
+
+async function copyParts(
+  bucket: Bucket,
+  from: string,
+  to: string,
+  source: HeadObjectCommandOutput,
+  options: PutOptions,
+): Promise<void> {
+  const { client, name, config, limits } = bucket;
+  const size = source.ContentLength ?? 0;
+  const partSize = partSizeFor(size, limits.copyPartSize);
+  const { UploadId } = await client.send(
+    new CreateMultipartUploadCommand({ Bucket: name, Key: to, ...objectHeaders(config, options) }),
+  );
+  const upload = { Bucket: name, Key: to, UploadId };
+  const failed = new AbortController();
+  const copying = AbortSignal.any([failed.signal, ...(options.signal ? [options.signal] : [])]);
+  const numbers = Array.from({ length: Math.ceil(size / partSize) }, (_, index) => index + 1);
+  try {
+    const Parts = await pLimit(PARALLEL).map(numbers, async (PartNumber) => {
+      const start = (PartNumber - 1) * partSize;
+      const command = new UploadPartCopyCommand({
+        ...upload,
+        PartNumber,
+        CopySource: copySource(bucket, from),
+        CopySourceIfMatch: source.ETag,
+        CopySourceRange: `bytes=${start}-${Math.min(start + partSize, size) - 1}`,
+      });
+      const { CopyPartResult } = await client.send(command, { abortSignal: copying });
+      return { PartNumber, ETag: CopyPartResult?.ETag };
+    });
+    await client.send(new CompleteMultipartUploadCommand({ ...upload, MultipartUpload: { Parts } }), {
+      abortSignal: copying,
+    });
+  } catch (error) {
+    failed.abort(error);
+    await client.send(new AbortMultipartUploadCommand(upload)).catch(() => undefined);
+    throw error;
+  }
+}
+
+function copySource(bucket: Bucket, key: string): string {
+  return `${bucket.name}/${key.split('/').map(encodeURIComponent).join('/')}`;
+}

@@ -1,0 +1,142 @@
+import {
+  type _Object,
+  DeleteObjectsCommand,
+  GetObjectCommand,
+  type GetObjectCommandOutput,
+  HeadBucketCommand,
+  type HeadObjectCommandOutput,
+  ListObjectsV2Command,
+} from '@aws-sdk/client-s3';
+import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
+import { create as contentDisposition, parse as parseDisposition } from 'content-disposition';
+import { AppError } from '#errors';
+import { assertKey } from './keys.ts';
+import { headObject, openBucket, type S3Config, type S3Limits, storedChecksum } from './s3-bucket.ts';
+import { copyStored } from './s3-copy.ts';
+import { codeOf, onS3 } from './s3-errors.ts';
+import { createProbe } from './s3-probe.ts';
+import { putSource } from './s3-put.ts';
+import { readBody } from './s3-read.ts';
+import type { ObjectInfo, Store } from './store.ts';
+
+export interface S3StoreOptions {
+  /** Milliseconds since the epoch. */
+  readonly clock: () => number;
+  readonly limits?: Partial<S3Limits> | undefined;
+}
+
+const MIB = 1024 ** 2;
+const LIMITS: S3Limits = { partSize: 8 * MIB, copySize: 5 * 1024 * MIB, copyPartSize: 512 * MIB };
+/** The most that S3 lists, and deletes, in one request. */
+const PAGE = 1_000;
+
+/** The store in a bucket of S3, or of what speaks like it. What the store can do is found out at the first put. */
+export function createS3Store(config: S3Config, { clock, limits }: S3StoreOptions): Store {
+  const bucket = openBucket(config, { ...LIMITS, ...limits });
+  const { client, name: Bucket } = bucket;
+  const abilities = createProbe(bucket);
+
+  async function deletePage(keys: readonly string[]): Promise<void> {
+    const Delete = { Objects: keys.map((Key) => ({ Key })), Quiet: true };
+    const { Errors = [] } = await client.send(new DeleteObjectsCommand({ Bucket, Delete }));
+    const failures = Errors.filter(({ Code }) => Code !== 'NoSuchKey');
+    const [first] = failures;
+    if (first === undefined) return;
+    throw new AppError(
+      codeOf(first.Code ?? 'unknown', undefined),
+      `The store kept ${failures.length} of ${keys.length} objects: ${first.Message ?? first.Code}`,
+      { details: { keys: failures.map(({ Key }) => Key) } },
+    );
+  }
+
+  return {
+    kind: 's3',
+    put: (key, source, options) =>
+      onS3(async () => {
+        assertKey(key);
+        return putSource(bucket, await abilities(), key, source, options);
+      }, options.signal),
+
+    copy: (from, to, options) =>
+      onS3(async () => {
+        assertKey(to);
+        return copyStored(bucket, await abilities(), from, to, options);
+      }, options.signal),
+
+    get: (key, { range, signal } = {}) =>
+      onS3(async () => {
+        assertKey(key);
+        const Range = range && `bytes=${range.start}-${range.end}`;
+        const command = new GetObjectCommand({ Bucket, Key: key, Range });
+        const answer = await client.send(command, signal ? { abortSignal: signal } : {});
+        return { body: readBody(answer.Body, signal), info: objectInfo(key, answer) };
+      }, signal),
+
+    head: (key) =>
+      onS3(async () => {
+        assertKey(key);
+        const found = await headObject(bucket, key);
+        return found && objectInfo(key, found);
+      }),
+
+    list: (prefix, { after, limit = PAGE } = {}) =>
+      onS3(async () => {
+        const page = { Bucket, Prefix: prefix, MaxKeys: Math.min(limit, PAGE) };
+        let answer = await client.send(new ListObjectsV2Command({ ...page, StartAfter: after }));
+        // A page may be empty and still not the last.
+        while (answer.IsTruncated && answer.Contents === undefined && answer.NextContinuationToken) {
+          const ContinuationToken = answer.NextContinuationToken;
+          answer = await client.send(new ListObjectsV2Command({ ...page, ContinuationToken }));
+        }
+        const objects = (answer.Contents ?? []).map(listedInfo);
+        return { objects, next: answer.IsTruncated ? objects.at(-1)?.key : undefined };
+      }),
+
+    deleteMany: (keys) =>
+      onS3(async () => {
+        for (const key of keys) assertKey(key);
+        for (let start = 0; start < keys.length; start += PAGE) await deletePage(keys.slice(start, start + PAGE));
+      }),
+
+    signGet: (key, { expiresInSeconds, filename, download = false }) =>
+      onS3(async () => {
+        assertKey(key);
+        const now = Math.floor(clock() / 1000) * 1000;
+        const { expiration } = await client.config.credentials();
+        const left = expiration ? Math.floor((expiration.getTime() - now) / 1000) : expiresInSeconds;
+        const expiresIn = Math.max(1, Math.min(expiresInSeconds, left));
+        const type = download ? 'attachment' : 'inline';
+        const ResponseContentDisposition =
+          filename === undefined && !download ? undefined : contentDisposition(filename, { type });
+        const command = new GetObjectCommand({ Bucket, Key: key, ResponseContentDisposition });
+        const url = await getSignedUrl(client, command, { expiresIn, signingDate: new Date(now) });
+        return { url, expiresAt: now + expiresIn * 1000 };
+      }),
+
+    check: () =>
+      onS3(async () => {
+        await client.send(new HeadBucketCommand({ Bucket }));
+        await abilities();
+      }),
+
+    close: async () => client.destroy(),
+  };
+}
+
+function objectInfo(key: string, answer: GetObjectCommandOutput | HeadObjectCommandOutput): ObjectInfo {
+  const { ContentLength = 0, ContentRange, ContentDisposition, ContentType, LastModified, ETag = '' } = answer;
+  const size = ContentRange === undefined ? ContentLength : Number(ContentRange.split('/')[1]);
+  return {
+    key,
+    size,
+    lastModified: LastModified?.getTime() ?? 0,
+    etag: ETag,
+    contentType: ContentType,
+    checksum: storedChecksum(answer),
+    filename: ContentDisposition && parseDisposition(ContentDisposition).parameters.filename,
+  };
+}
+
+function listedInfo({ Key = '', Size = 0, LastModified, ETag = '' }: _Object): ObjectInfo {
+  return { key: Key, size: Size, lastModified: LastModified?.getTime() ?? 0, etag: ETag };
+}
