@@ -1,9 +1,15 @@
-import type { Composed } from '#compose';
+import type { Redis } from 'ioredis';
 import type { Config } from '#config';
+import type { Logger } from '#log';
 import { createCommitLoader } from '#metadata/commit-loader.ts';
+import type { Metadata } from '#metadata/metadata.ts';
+import type { StatusOutbox } from '#metadata/status-outbox.ts';
+import type { Metrics } from '#metrics';
 import { createBatches } from '#queues/batches.ts';
 import { createFollowUps } from '#queues/follow-ups.ts';
 import { createPendingPacks } from '#queues/pending-packs.ts';
+import type { Producer } from '#queues/producer.ts';
+import type { Store } from '#storage/store.ts';
 import { batchEndProcessor } from './batch-end.ts';
 import { serveMetrics } from './metrics-server.ts';
 import { originOpener } from './origin.ts';
@@ -14,8 +20,20 @@ import { startLaneWorker } from './worker.ts';
 /** Jobs in work get this long to park at shutdown, in milliseconds. */
 const PARK_WITHIN = 8_000;
 
+/** What a worker's process is made of; `redis` waits for its server rather than fail. */
+export interface WorkerPorts {
+  readonly redis: Redis;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly store: Store;
+  readonly metadata: Metadata;
+  readonly outbox: StatusOutbox;
+  readonly producer: Producer;
+  close(): Promise<void>;
+}
+
 /** Starts a worker on `config.lanes`; its metrics are at `config.metricsPort`. */
-export async function startWorker(parts: Composed, config: Config): Promise<{ close(): Promise<void> }> {
+export async function startWorker(parts: WorkerPorts, config: Config): Promise<{ close(): Promise<void> }> {
   const { redis, log, metrics, store, metadata, outbox, producer } = parts;
   const { prefix } = config.redis;
   const batches = createBatches(redis, prefix);

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { DelayedError, type Job, UnrecoverableError, WaitingError, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { AppError, toAppError } from '#errors';
@@ -30,26 +31,27 @@ export interface LaneWorker {
 
 /** Serves one lane. The only place that knows BullMQ's worker. */
 export function startLaneWorker(lane: Lane, parts: WorkerParts): LaneWorker {
-  const worker = new Worker(
-    lane,
-    (job, token = '', signal) => execute(parts, lane, job, token, signal ?? new AbortController().signal),
-    {
-      connection: parts.redis,
-      prefix: lanePrefix(parts.prefix, lane),
-      concurrency: CONCURRENCY[lane],
-      ...LOCKS,
-      settings: { backoffStrategy: (_attempts, _type, error) => (error instanceof RetryError ? error.inMs : 1_000) },
-    },
-  );
+  // Three parameters without defaults: BullMQ gives a signal only to a function of length 3.
+  const run = (job: Job, token: string | undefined, signal: AbortSignal | undefined) => {
+    if (token === undefined || signal === undefined) throw new Error('BullMQ gave the job neither lock nor signal.');
+    return execute(parts, lane, job, token, AbortSignal.any([signal, parking.signal]));
+  };
+  const parking = new AbortController();
+  const worker = new Worker(lane, run, {
+    connection: parts.redis,
+    prefix: lanePrefix(parts.prefix, lane),
+    concurrency: CONCURRENCY[lane],
+    ...LOCKS,
+    settings: { backoffStrategy: (_attempts, _type, error) => (error instanceof RetryError ? error.inMs : 1_000) },
+  });
   worker.on('error', (error) => parts.log.warn({ lane, error: error.message }, 'The worker had an error'));
   const locks = watchLocks(worker, LOCKS.lockDuration, parts.now);
   return {
     async close(graceMs) {
-      await worker.pause(true);
-      worker.cancelAllJobs(PARKED);
-      const timer = setTimeout(() => void worker.close(true), graceMs);
-      await worker.close();
-      clearTimeout(timer);
+      // Closing cuts the connection that waits for jobs first: a parked one must not come straight back.
+      const closed = worker.close();
+      parking.abort(PARKED);
+      await Promise.race([closed, pause(graceMs, undefined, { ref: false })]);
       locks.stop();
     },
   };
