@@ -8,17 +8,20 @@ import { correlationIdOf, logOf } from './correlation.ts';
 import { invalid } from './field-error.ts';
 import { type FormFile, readForm } from './form.ts';
 import { type PlannedFile, takeIn } from './intake.ts';
+import { mediaType } from './media-type.ts';
 import { parse } from './parse.ts';
 import type { ApiPorts } from './ports.ts';
 import { resource } from './resource.ts';
 import { contentType, filename, uploadFields } from './schemas.ts';
-import { typeOf } from './uploads.ts';
 
 interface StagedFile extends StoredFacts {
   readonly filename: string;
-  readonly contentType: string;
+  /** The media type the part named. */
+  readonly said: string | undefined;
 }
 
+/** Staged bytes are read by workers only. */
+const STAGED_TYPE = 'application/octet-stream';
 /** The most S3 keeps as one object: 5 TiB. */
 const MAX_FILE = 5 * 1024 ** 4;
 
@@ -32,13 +35,11 @@ export function forms(router: Router, ports: ApiPorts, access: Access): void {
     const keys: string[] = [];
     const staged: StagedFile[] = [];
     const take = async (file: FormFile, signal: AbortSignal) => {
-      const facts = checkFile(file);
+      const filename = nameOf(file);
       const key = stagingKey(batchId, file.index);
       keys.push(key);
-      staged[file.index] = {
-        ...facts,
-        ...(await store.put(key, partSource(file), { ...facts, maxSize: MAX_FILE, signal })),
-      };
+      const stored = await store.put(key, partSource(file), { contentType: STAGED_TYPE, maxSize: MAX_FILE, signal });
+      staged[file.index] = { ...stored, filename, said: saidType(file) };
     };
     try {
       const { assetType, visibility, ...entity } = parse(uploadFields, await readForm(req, take));
@@ -50,9 +51,10 @@ export function forms(router: Router, ports: ApiPorts, access: Access): void {
         createdBy: caller.id,
         createdAt: ports.clock(),
       };
-      const files = staged.map(({ filename, contentType, s3Key: key, size, checksum }): PlannedFile => {
+      const files = staged.map(({ filename, said, s3Key: key, size, checksum }): PlannedFile => {
         const assetId = newAssetId();
         const s3Key = objectKey(entity, assetType, assetId, filename);
+        const contentType = mediaType(assetType, filename, said);
         const origin = { kind: 'staged', key } as const;
         return { assetId, assetType, filename, contentType, s3Key, visibility, metadata: {}, origin, size, checksum };
       });
@@ -66,16 +68,16 @@ export function forms(router: Router, ports: ApiPorts, access: Access): void {
   resource(router, '/v1/uploads/files', { post });
 }
 
-/** The name and media type of a part; a type that says nothing is guessed from the name. */
-function checkFile(file: FormFile): { filename: string; contentType: string } {
-  const name = filename.safeParse(file.filename);
-  if (!name.success) {
-    const message = name.error.issues[0]?.message ?? 'Must be a name.';
-    throw invalid([{ path: `file[${file.index}].filename`, message }]);
-  }
-  const type = contentType.safeParse(file.contentType);
-  const says = type.success && type.data !== 'application/octet-stream';
-  return { filename: name.data, contentType: says ? type.data : typeOf(name.data) };
+/** Throws `VALIDATION_FAILED` for a part whose file has no proper name. */
+function nameOf({ index, filename: given }: FormFile): string {
+  const name = filename.safeParse(given);
+  if (name.success) return name.data;
+  throw invalid([{ path: `file[${index}].filename`, message: name.error.issues[0]?.message ?? 'Must be a name.' }]);
+}
+
+/** A media type that can stand in a header, or none. */
+function saidType({ contentType: given }: FormFile): string | undefined {
+  return contentType.safeParse(given).data;
 }
 
 /** A part of a form can be read once, from its start. */

@@ -27,6 +27,9 @@ export const contentType = z
   .max(200)
   .regex(/^[\w!#$&^.+-]+\/[\w!#$&^.+-]+( *; *[\w-]+=("[ !#-~]*"|[\w.+-]+))*$/, 'Must be a media type.');
 
+/** Has a refinement run though fields are wrong already, so that a caller sees every mistake at once. */
+const BESIDE_OTHER_ERRORS = { when: ({ value }: { value: unknown }) => typeof value === 'object' && value !== null };
+
 const origin = z.discriminatedUnion('kind', [
   z
     .strictObject({
@@ -75,11 +78,11 @@ export const uploadBody = z
     files: z.array(file).min(1).max(LIMITS.files),
   })
   .superRefine(({ scene, files }, context) => {
-    for (const [index, { assetType }] of files.entries()) {
-      const message = sceneError(assetType, scene);
+    for (const [index, item] of (Array.isArray(files) ? files : []).entries()) {
+      const message = sceneError(item?.assetType, scene);
       if (message) context.addIssue({ code: 'custom', path: ['files', index, 'assetType'], message });
     }
-  });
+  }, BESIDE_OTHER_ERRORS);
 export type UploadBody = z.infer<typeof uploadBody>;
 
 /** The text fields of a form; its files share them. */
@@ -94,13 +97,12 @@ export const uploadFields = z
   .superRefine(({ scene, assetType }, context) => {
     const message = sceneError(assetType, scene);
     if (message) context.addIssue({ code: 'custom', path: ['scene'], message });
-  });
+  }, BESIDE_OTHER_ERRORS);
 
-function sceneError(assetType: AssetType, scene: string | undefined): string | undefined {
-  if (belongsToScene(assetType) === (scene !== undefined)) return undefined;
-  return scene === undefined
-    ? `${assetType} belongs to a scene: name one.`
-    : `${assetType} belongs to the session itself.`;
+/** What is wrong with the scene for a type; nothing when the type itself is wrong, which is said elsewhere. */
+function sceneError(type: AssetType, scene: string | undefined): string | undefined {
+  if (!assetType.safeParse(type).success || belongsToScene(type) === (scene !== undefined)) return undefined;
+  return scene === undefined ? `${type} belongs to a scene: name one.` : `${type} belongs to the session itself.`;
 }
 
 const ourId = z.string().regex(/^[\w-]{1,128}$/, 'Must be an id that Reelay gave.');

@@ -1,5 +1,4 @@
 import type { RequestHandler, Router } from 'express';
-import mime from 'mime';
 import pLimit from 'p-limit';
 import { AppError, toAppError } from '#errors';
 import { newAssetId, newBatchId } from '#queues/ids.ts';
@@ -7,6 +6,7 @@ import { objectKey } from '#storage/keys.ts';
 import { type Access, callerOf } from './auth.ts';
 import { correlationIdOf, logOf } from './correlation.ts';
 import { type PlannedFile, sha256, takeIn } from './intake.ts';
+import { mediaType } from './media-type.ts';
 import { type Located, locate } from './origins.ts';
 import { checkCount, jsonBody, parse } from './parse.ts';
 import type { ApiPorts } from './ports.ts';
@@ -51,7 +51,7 @@ async function plan({ project, session, scene, files }: UploadBody, roots: reado
             assetId,
             assetType,
             filename,
-            contentType: file.contentType ?? typeOf(filename),
+            contentType: mediaType(assetType, filename, file.contentType),
             s3Key: objectKey({ project, session, scene }, assetType, assetId, filename),
             visibility,
             metadata,
@@ -85,9 +85,4 @@ function check(file: UploadBody['files'][number], located: Located): Located & {
     throw new AppError('CHECKSUM_MISMATCH', `${file.filename} has the SHA-256 ${checksum}, not ${file.checksum}.`);
   }
   return { ...located, size, checksum };
-}
-
-/** The media type a file's name suggests. */
-export function typeOf(filename: string): string {
-  return mime.getType(filename) ?? 'application/octet-stream';
 }

@@ -1,0 +1,369 @@
+import { mkdir, symlink, writeFile } from 'node:fs/promises';
+import { request } from 'node:http';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { startApi, type TestApi } from '#test/api.ts';
+import { until } from '#test/until.ts';
+import type { UploadAnswer } from './intake.ts';
+
+let api: TestApi;
+beforeAll(async () => {
+  api = await startApi();
+});
+afterAll(() => api.close());
+
+const inline = (content: string) => ({ kind: 'inline', text: content });
+const script = (own: object = {}) => ({
+  assetType: 'source_code',
+  filename: 'a.py',
+  origin: inline('print(1)'),
+  ...own,
+});
+const upload = (own: object = {}) => ({ project: 'demo', session: 's-1', scene: 'scene-1', files: [script()], ...own });
+
+async function accepted(response: Response): Promise<UploadAnswer> {
+  expect(response.status).toBe(202);
+  return (await response.json()) as UploadAnswer;
+}
+
+async function failure(response: Response) {
+  return ((await response.json()) as { error: { code: string; message: string; details: Record<string, unknown> } })
+    .error;
+}
+
+/** What the jobs of an upload will read, file by file. */
+async function packed(answer: UploadAnswer) {
+  const jobs = await Promise.all(
+    answer.jobs.map(({ jobId, lane }) => api.producer.lanes[lane as 'small'].getJob(jobId)),
+  );
+  return jobs.flatMap((job) => job?.data.files as { filename: string; origin: { key: string; slice?: object } }[]);
+}
+
+const stagedKeys = async () => (await api.store.list('staging/')).objects.map(({ key }) => key);
+
+describe('POST /v1/uploads', () => {
+  test('packs inline bytes into one staged object and gives each file its slice', async () => {
+    const files = [
+      script({ filename: 'a.py', origin: inline('first') }),
+      script({ origin: { kind: 'inline', base64: 'c2Vjb25k' } }),
+    ];
+    const answer = await accepted(await api.post('/v1/uploads', upload({ files })));
+
+    expect(answer).toMatchObject({ outcome: 'created', jobs: [{ lane: 'small', size: 11 }] });
+    const [first, second] = await packed(answer);
+    expect(first).toMatchObject({
+      contentType: 'text/x-python',
+      size: 5,
+      checksum: 'a7937b64b8caa58f03721bb6bacf5c78cb235febe0e70b1b84cd99541461a08e',
+      origin: { kind: 'staged', slice: { offset: 0, length: 5 } },
+    });
+    expect(second?.origin).toEqual({ kind: 'staged', key: first?.origin.key, slice: { offset: 5, length: 6 } });
+    const { body } = await api.store.get(first?.origin.key ?? '');
+    expect(await text(body)).toBe('firstsecond');
+  });
+
+  test('is seen at once: batch, job and asset', async () => {
+    const response = await api.call('/v1/uploads', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'x-correlation-id': 'my-run-7' },
+      body: JSON.stringify(upload()),
+    });
+    expect(response.headers.get('x-correlation-id')).toBe('my-run-7');
+    const { batchId, jobs } = await accepted(response);
+    const [job] = jobs;
+    const assetId = job?.files[0]?.assetId;
+
+    const batch = await (await api.call(`/v1/batches/${batchId}`)).json();
+    expect(batch).toMatchObject({ batchId, state: 'accepted', total: 1, successful: [], failed: [], size: 8 });
+    const asked = await (await api.call(`/v1/jobs/${job?.jobId}`)).json();
+    expect(asked).toMatchObject({ jobId: job?.jobId, state: 'waiting', files: [{ assetId, filename: 'a.py' }] });
+    const asset = await (await api.call(`/v1/assets/${assetId}`)).json();
+    expect(asset).toMatchObject({ assetId, status: 'pending', project: 'demo', correlationId: 'my-run-7', size: 8 });
+    expect(asset).not.toHaveProperty('createdBy');
+    const { jobs: listed } = (await (await api.call('/v1/jobs?state=waiting&project=demo&limit=1000')).json()) as {
+      jobs: object[];
+    };
+    expect(listed).toContainEqual(expect.objectContaining({ jobId: job?.jobId }));
+  });
+
+  test('takes paths inside the roots, links resolved, and no others', async () => {
+    await mkdir(join(api.root, 'clips'));
+    await writeFile(join(api.root, 'clips/a.mp4'), 'moving');
+    await symlink('/etc/hostname', join(api.root, 'escape'));
+    const ask = (path: string) =>
+      api.post('/v1/uploads', upload({ files: [script({ origin: { kind: 'path', path } })] }));
+
+    const [file] = await packed(await accepted(await ask('clips/a.mp4')));
+    expect(file).toMatchObject({ size: 6, origin: { kind: 'path', path: join(api.root, 'clips/a.mp4') } });
+    expect((await failure(await ask('escape'))).code).toBe('PATH_NOT_ALLOWED');
+    expect((await failure(await ask('../secret'))).code).toBe('PATH_NOT_ALLOWED');
+    expect((await failure(await ask('clips/../nothing.mp4'))).code).toBe('ORIGIN_NOT_FOUND');
+    expect((await failure(await ask('clips'))).code).toBe('ORIGIN_NOT_FOUND');
+  });
+
+  const wrong: [why: string, body: unknown, status: number, code: string, path?: string][] = [
+    ['nothing', {}, 400, 'VALIDATION_FAILED', 'project'],
+    ['no files', upload({ files: [] }), 400, 'VALIDATION_FAILED', 'files'],
+    ['an unknown field', upload({ projct: 'x' }), 400, 'VALIDATION_FAILED', 'projct'],
+    ['a prototype', JSON.parse('{"__proto__":{"admin":true}}'), 400, 'VALIDATION_FAILED', '__proto__'],
+    ['a constructor', upload({ constructor: {} }), 400, 'VALIDATION_FAILED', 'constructor'],
+    ['an empty id', upload({ session: '' }), 400, 'VALIDATION_FAILED', 'session'],
+    ['an id of spaces', upload({ session: ' ' }), 400, 'VALIDATION_FAILED', 'session'],
+    ['an id with a line break', upload({ session: 'a\nb' }), 400, 'VALIDATION_FAILED', 'session'],
+    ['an id that reads backwards', upload({ scene: 'a\u202eb' }), 400, 'VALIDATION_FAILED', 'scene'],
+    ['half a character', upload({ scene: 'a\ud800' }), 400, 'VALIDATION_FAILED', 'scene'],
+    ['an id too long', upload({ project: 'x'.repeat(201) }), 400, 'VALIDATION_FAILED', 'project'],
+    ['no scene', upload({ scene: undefined }), 400, 'VALIDATION_FAILED', 'files[0].assetType'],
+    [
+      'a needless scene',
+      upload({ files: [script({ assetType: 'manifest' })] }),
+      400,
+      'VALIDATION_FAILED',
+      'files[0].assetType',
+    ],
+    [
+      'a type of its own',
+      upload({ files: [script({ assetType: 'film' })] }),
+      400,
+      'VALIDATION_FAILED',
+      'files[0].assetType',
+    ],
+    [
+      'a path for a name',
+      upload({ files: [script({ filename: 'a\0b' })] }),
+      400,
+      'VALIDATION_FAILED',
+      'files[0].filename',
+    ],
+    [
+      'a header in a type',
+      upload({ files: [script({ contentType: 'a/b\r\nx: y' })] }),
+      400,
+      'VALIDATION_FAILED',
+      'files[0].contentType',
+    ],
+    [
+      'a short checksum',
+      upload({ files: [script({ checksum: 'abc' })] }),
+      400,
+      'VALIDATION_FAILED',
+      'files[0].checksum',
+    ],
+    ['half a byte', upload({ files: [script({ size: 1.5 })] }), 400, 'VALIDATION_FAILED', 'files[0].size'],
+    [
+      'a field of Convex',
+      upload({ files: [script({ metadata: { _id: 1 } })] }),
+      400,
+      'VALIDATION_FAILED',
+      'files[0].metadata._id',
+    ],
+    [
+      'heavy metadata',
+      upload({ files: [script({ metadata: { a: 'x'.repeat(17_000) } })] }),
+      400,
+      'VALIDATION_FAILED',
+      'files[0].metadata',
+    ],
+    [
+      'staged, not yet',
+      upload({ files: [script({ origin: { kind: 'staged', stagingId: 'x' } })] }),
+      400,
+      'VALIDATION_FAILED',
+      'files[0].origin.kind',
+    ],
+    [
+      'two bodies',
+      upload({ files: [script({ origin: { kind: 'inline', text: 'a', base64: 'YQ==' } })] }),
+      400,
+      'VALIDATION_FAILED',
+      'files[0].origin',
+    ],
+    [
+      'no base64',
+      upload({ files: [script({ origin: { kind: 'inline', base64: '%%' } })] }),
+      400,
+      'VALIDATION_FAILED',
+      'files[0].origin.base64',
+    ],
+    [
+      'a file URL',
+      upload({ files: [script({ origin: { kind: 'url', url: 'file:///etc/passwd' } })] }),
+      400,
+      'VALIDATION_FAILED',
+      'files[0].origin.url',
+    ],
+    [
+      'loopback',
+      upload({ files: [script({ origin: { kind: 'url', url: 'http://127.0.0.1/' } })] }),
+      400,
+      'URL_NOT_ALLOWED',
+      'files[0]',
+    ],
+    [
+      'loopback as a number',
+      upload({ files: [script({ origin: { kind: 'url', url: 'http://2130706433/' } })] }),
+      400,
+      'URL_NOT_ALLOWED',
+      'files[0]',
+    ],
+    [
+      'loopback mapped',
+      upload({ files: [script({ origin: { kind: 'url', url: 'http://[::ffff:127.0.0.1]/' } })] }),
+      400,
+      'URL_NOT_ALLOWED',
+      'files[0]',
+    ],
+    [
+      "a cloud's metadata",
+      upload({ files: [script({ origin: { kind: 'url', url: 'http://169.254.169.254/' } })] }),
+      400,
+      'URL_NOT_ALLOWED',
+      'files[0]',
+    ],
+    [
+      'a URL with a password',
+      upload({ files: [script({ origin: { kind: 'url', url: 'https://u:p@example.com/' } })] }),
+      400,
+      'URL_NOT_ALLOWED',
+      'files[0]',
+    ],
+    ['no bytes', upload({ files: [script({ origin: inline('') })] }), 422, 'EMPTY_FILE', 'files[0]'],
+    ['another size', upload({ files: [script({ size: 3 })] }), 422, 'SIZE_MISMATCH', 'files[0]'],
+    [
+      'another checksum',
+      upload({ files: [script({ checksum: '0'.repeat(64) })] }),
+      422,
+      'CHECKSUM_MISMATCH',
+      'files[0]',
+    ],
+    ['too many files', upload({ files: Array.from({ length: 5_001 }, () => ({})) }), 413, 'TOO_LARGE'],
+  ];
+  test.each(wrong)('refuses %s', async (_why, body, status, code, path) => {
+    const before = await stagedKeys();
+    const response = await api.post('/v1/uploads', body);
+    const error = await failure(response);
+    expect([response.status, error.code]).toEqual([status, code]);
+    if (path) expect(error.details.fields).toContainEqual(expect.objectContaining({ path }));
+    expect(await stagedKeys()).toEqual(before);
+  });
+
+  test('names every mistake at once', async () => {
+    const files = [script({ checksum: 'x' }), script({ size: -1, lock: true }), script({ assetType: 'manifest' })];
+    const { details } = await failure(await api.post('/v1/uploads', upload({ session: '', files })));
+    const paths = (details.fields as { path: string }[]).map(({ path }) => path).toSorted();
+    expect(paths).toEqual(['files[0].checksum', 'files[1].lock', 'files[1].size', 'files[2].assetType', 'session']);
+  });
+
+  test('refuses bodies it cannot read', async () => {
+    const send = (type: string, body: string) =>
+      api.call('/v1/uploads', { method: 'POST', headers: { 'content-type': type }, body });
+    expect((await failure(await send('application/json', '{"a":'))).code).toBe('INVALID_JSON');
+    expect((await failure(await send('application/json', `"${'x'.repeat(16 * 1024 * 1024)}"`))).code).toBe('TOO_LARGE');
+    const { code } = await failure(await send('text/plain', '{}'));
+    expect(code).toBe('UNSUPPORTED_MEDIA_TYPE');
+  });
+});
+
+describe('POST /v1/uploads/files', () => {
+  const fields = { project: 'demo', session: 's-1', scene: 'scene-1', assetType: 'video_chunk' };
+
+  function form(
+    files: Record<string, string>,
+    own: Record<string, string | undefined> = {},
+    fieldsLast = false,
+  ): FormData {
+    const data = new FormData();
+    const addFields = () => {
+      for (const [name, value] of Object.entries({ ...fields, ...own }))
+        if (value !== undefined) data.append(name, value);
+    };
+    if (!fieldsLast) addFields();
+    for (const [name, content] of Object.entries(files)) data.append('file', new Blob([content]), name);
+    if (fieldsLast) addFields();
+    return data;
+  }
+  const send = (body: FormData) => api.call('/v1/uploads/files', { method: 'POST', body });
+
+  test.each([false, true])('stages each file as it streams by, fields last: %s', async (fieldsLast) => {
+    const answer = await accepted(await send(form({ 'a.mp4': 'one', 'dir/b.mp4': 'three' }, {}, fieldsLast)));
+    const [first, second] = await packed(answer);
+    expect(first).toMatchObject({ filename: 'a.mp4', contentType: 'video/mp4', size: 3, visibility: 'private' });
+    expect(second).toMatchObject({ filename: 'dir/b.mp4', size: 5 });
+    const { body } = await api.store.get(second?.origin.key ?? '');
+    expect(await text(body)).toBe('three');
+  });
+
+  test('takes many small files, and no more at a time than it can hold', async () => {
+    const names = Array.from({ length: 300 }, (_, index) => `f${index}.srt`);
+    const files = Object.fromEntries(names.map((name) => [name, name]));
+    const answer = await accepted(await send(form(files, { assetType: 'subtitle' })));
+    expect((await packed(answer)).map(({ filename }) => filename)).toEqual(names);
+  });
+
+  const wrong: [why: string, form: () => FormData, status: number, code: string][] = [
+    ['no file', () => form({}), 400, 'INVALID_FORM'],
+    ['an empty file', () => form({ 'a.mp4': '' }), 422, 'EMPTY_FILE'],
+    ['no scene', () => form({ 'a.mp4': 'x' }, { scene: undefined }), 400, 'VALIDATION_FAILED'],
+    ['an unknown field', () => form({ 'a.mp4': 'x' }, { tranform: 'x' }), 400, 'VALIDATION_FAILED'],
+    ['a field too long', () => form({ 'a.mp4': 'x' }, { project: 'x'.repeat(5_000) }), 413, 'TOO_LARGE'],
+    ['a second empty file', () => form({ 'a.mp4': 'x', 'b.mp4': '' }), 422, 'EMPTY_FILE'],
+  ];
+  test.each(wrong)('refuses %s and keeps nothing of it', async (_why, make, status, code) => {
+    const before = await stagedKeys();
+    const response = await send(make());
+    expect([response.status, (await failure(response)).code]).toEqual([status, code]);
+    expect(await stagedKeys()).toEqual(before);
+  });
+
+  test('a form that ends halfway is refused and keeps nothing', async () => {
+    const before = await stagedKeys();
+    const head = '--X\r\nContent-Disposition: form-data; name="file"; filename="a.bin"\r\n\r\nhalf';
+    const response = await api.call('/v1/uploads/files', {
+      method: 'POST',
+      headers: { 'content-type': 'multipart/form-data; boundary=X' },
+      body: head,
+    });
+    expect([response.status, (await failure(response)).code]).toEqual([400, 'INVALID_FORM']);
+    expect(await stagedKeys()).toEqual(before);
+  });
+
+  test('a caller who hangs up leaves nothing behind', async () => {
+    const before = await stagedKeys();
+    const key = await api.key();
+    const upload = request(`${api.url}/v1/uploads/files`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${key}`, 'content-type': 'multipart/form-data; boundary=X' },
+    });
+    upload.on('error', () => {});
+    const part = (name: string) => `--X\r\nContent-Disposition: form-data; name="file"; filename="${name}"\r\n\r\n`;
+    upload.write(`${part('a.bin')}whole\r\n${part('b.bin')}half`);
+    await until(async () => (await stagedKeys()).length > before.length, {
+      within: 5_000,
+      what: 'the first file to be staged',
+    });
+    upload.destroy();
+    await until(async () => (await stagedKeys()).length === before.length, {
+      within: 5_000,
+      what: 'staging to be cleared',
+    });
+  });
+
+  test('wants a form', async () => {
+    const json = await api.post('/v1/uploads/files', fields);
+    expect([json.status, (await failure(json)).code]).toEqual([415, 'UNSUPPORTED_MEDIA_TYPE']);
+  });
+});
+
+test('with Redis away nothing is accepted and nothing stays staged', async () => {
+  const before = await stagedKeys();
+  await api.redisServer.kill();
+  try {
+    const response = await api.post('/v1/uploads', upload());
+    expect([response.status, (await failure(response)).code]).toEqual([503, 'QUEUE_UNAVAILABLE']);
+    expect(response.headers.get('retry-after')).toBe('5');
+    expect(await stagedKeys()).toEqual(before);
+  } finally {
+    await api.redisServer.start();
+  }
+});

@@ -1,0 +1,133 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, mkdtemp, realpath, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import type { Redis } from 'ioredis';
+import { newApiKey } from '#api/api-key.ts';
+import { createApi } from '#api/app.ts';
+import type { ApiPorts } from '#api/ports.ts';
+import { serve } from '#api/serve.ts';
+import { createUrlCache } from '#cache/url-cache.ts';
+import type { EntityRef } from '#domain';
+import { createLogger } from '#log';
+import { createConvexMetadata } from '#metadata/convex.ts';
+import type { ApiKey } from '#metadata/metadata.ts';
+import { generateSigningKey, loadSigningKey, signViewerToken, verifyViewerToken } from '#metadata/service-token.ts';
+import { createStatusOutbox } from '#metadata/status-outbox.ts';
+import { createMetrics } from '#metrics';
+import { connectRedis, whenConnected } from '#queues/connection.ts';
+import { createProducer } from '#queues/producer.ts';
+import { verifyDiskUrl } from '#storage/disk-url.ts';
+import { downloadName } from '#storage/keys.ts';
+import { openStore } from '#storage/open.ts';
+import { someCommit } from './asset-facts.ts';
+import { startEngine, type TestEngine } from './engine.ts';
+import { startRedis, type TestRedis } from './redis.ts';
+
+/** The API on a real Redis, a disk store and the embedded Convex; no worker. */
+export interface TestApi extends Pick<ApiPorts, 'store' | 'metadata' | 'outbox' | 'producer' | 'urlCache'> {
+  readonly url: string;
+  readonly redisServer: TestRedis;
+  readonly redis: Redis;
+  readonly engine: TestEngine;
+  /** A folder inside `UPLOAD_ROOTS`. */
+  readonly root: string;
+  readonly admin: { readonly user: string; readonly password: string };
+  /** A new key that Convex knows, all of `assets:*` unless said otherwise. */
+  key(fields?: Partial<Pick<ApiKey, 'scopes' | 'projects' | 'expiresAt' | 'revokedAt'>>): Promise<string>;
+  /** A person's token; what they may see is up to `metadata.putMember`. */
+  viewer(subject: string): Promise<string>;
+  /** `fetch` with the key of an agent that may do everything. */
+  call(path: string, init?: RequestInit): Promise<Response>;
+  /** The same for JSON. */
+  post(path: string, body: unknown): Promise<Response>;
+  /** An asset that is stored and committed, as a worker leaves it; gives its id. */
+  stored(entity: EntityRef, bytes: Buffer, own?: Parameters<typeof someCommit>[1]): Promise<string>;
+  close(): Promise<void>;
+}
+
+export interface TestApiOptions {
+  readonly publicBaseUrl?: string | undefined;
+  readonly closedBoard?: boolean;
+}
+
+/** Starts it on ports, folders and a prefix of its own. */
+export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
+  const [redisServer, engine, dir] = await Promise.all([
+    startRedis(),
+    startEngine(),
+    mkdtemp(join(await realpath(tmpdir()), 'reelay-api-')),
+  ]);
+  const root = join(dir, 'files');
+  await mkdir(root);
+  const log = createLogger({ logLevel: 'silent' }, 'api');
+  const redis = connectRedis(redisServer.url, 'caller', () => {});
+  await whenConnected(redis, 10_000);
+  const prefix = 'test';
+  const signingKey = await loadSigningKey(generateSigningKey());
+  const urlSecret = randomBytes(32);
+  const store = await openStore({ kind: 'disk', dir: join(dir, 'objects') }, { urlSecret, clock: Date.now });
+  const metadata = createConvexMetadata({ url: engine.url, token: engine.token, timeoutMs: 5_000 });
+  const outbox = createStatusOutbox({ redis, prefix, metadata });
+  const producer = createProducer(redis, prefix, () => {});
+  const publicUrl = 'http://api.example';
+  const urlCache = createUrlCache({
+    ...{ redis, prefix, publicUrl, publicBaseUrl: options.publicBaseUrl, clock: Date.now },
+    memory: { max: 1_000, ttlMs: 30_000 },
+    load: (assetIds) => metadata.getAssets(assetIds),
+    sign: ({ s3Key, ...entry }, { download }) => {
+      const filename = downloadName({ ...entry, scene: entry.entity.scene });
+      return store.signGet(s3Key, { expiresInSeconds: 3_600, filename, download });
+    },
+    onError: () => {},
+  });
+  const admin = { user: 'admin', password: 'correct-horse' };
+  const app = createApi({
+    ...{ store, metadata, outbox, producer, urlCache, log, metrics: createMetrics(), clock: Date.now },
+    config: { uploadRoots: [root], admin: options.closedBoard ? { user: 'admin', password: undefined } : admin },
+    verifyViewer: (token) => verifyViewerToken(signingKey, token),
+    verifyDiskUrl: (pathAndQuery) => verifyDiskUrl(urlSecret, pathAndQuery, Date.now()),
+  });
+  const serving = await serve(app, { host: '127.0.0.1', port: 0 });
+  const url = `http://127.0.0.1:${serving.port}`;
+
+  async function key({ revokedAt, ...fields }: Parameters<TestApi['key']>[0] = {}): Promise<string> {
+    const facts = { name: 'test', scopes: ['assets:read', 'assets:write'] as const, createdAt: Date.now(), ...fields };
+    const made = newApiKey(randomBytes, facts);
+    await metadata.putApiKey(revokedAt === undefined ? made.record : { ...made.record, revokedAt });
+    return made.key;
+  }
+  const agent = await key();
+  const call: TestApi['call'] = (path, init = {}) => {
+    const headers = new Headers(init.headers);
+    headers.set('authorization', `Bearer ${agent}`);
+    return fetch(url + path, { ...init, headers });
+  };
+
+  return {
+    ...{ url, redisServer, redis, engine, root, admin, store, metadata, outbox, producer, urlCache, key, call },
+    viewer: (subject) => signViewerToken(signingKey, { subject, expiresIn: 600 }),
+    post: (path, body) =>
+      call(path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
+    async stored(entity, bytes, own = {}) {
+      const commit = someCommit(entity, own);
+      const { s3Key, contentType, filename } = commit.facts;
+      const source = { size: bytes.length, open: async (from: number) => Readable.from([bytes.subarray(from)]) };
+      const stored = await store.put(s3Key, source, { contentType, filename });
+      const signed = await store.signGet(s3Key, { expiresInSeconds: 3_600, filename });
+      const url = { s3Url: signed.url, urlExpiresAt: signed.expiresAt };
+      const [result] = await metadata.commit([{ ...commit, stored, url }]);
+      if (!result?.ok) throw new Error(`The commit failed: ${result?.error.message}`);
+      return result.assetId;
+    },
+    async close() {
+      await serving.close();
+      await Promise.all([urlCache.close(), producer.close()]);
+      await store.close();
+      redis.disconnect();
+      await Promise.all([redisServer.stop(), engine.stop()]);
+      await rm(dir, { recursive: true, force: true });
+    },
+  };
+}
