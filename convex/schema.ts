@@ -26,6 +26,7 @@ import {
   fence,
   heads,
   memberRole,
+  metadataText,
   replacedVersion,
   visibility,
 } from './model/fields.ts';
@@ -87,7 +88,7 @@ export default defineSchema({
     s3Key: v.string(),
     acceptedSeq: v.number(),
     visibility,
-    metadata: v.record(v.string(), v.any()),
+    metadata: metadataText,
     batchId: v.string(),
     jobId: v.string(),
     correlationId: v.string(),

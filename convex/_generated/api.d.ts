@@ -22,6 +22,7 @@ import type * as model_access from "../model/access.js";
 import type * as model_assets from "../model/assets.js";
 import type * as model_commit from "../model/commit.js";
 import type * as model_commit_item from "../model/commit_item.js";
+import type * as model_commit_rows from "../model/commit_rows.js";
 import type * as model_deletion from "../model/deletion.js";
 import type * as model_entities from "../model/entities.js";
 import type * as model_fields from "../model/fields.js";
@@ -48,6 +49,7 @@ declare const fullApi: ApiFromModules<{
   "model/assets": typeof model_assets;
   "model/commit": typeof model_commit;
   "model/commit_item": typeof model_commit_item;
+  "model/commit_rows": typeof model_commit_rows;
   "model/deletion": typeof model_deletion;
   "model/entities": typeof model_entities;
   "model/fields": typeof model_fields;

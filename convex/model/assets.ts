@@ -1,7 +1,7 @@
 import { type Infer, v } from 'convex/values';
 import type { Doc } from '../_generated/dataModel.js';
 import type { QueryCtx } from '../_generated/server.js';
-import { assetStatus, assetType, encryption, entityRef, errorFacts, visibility } from './fields.ts';
+import { assetStatus, assetType, encryption, entityRef, errorFacts, metadataText, visibility } from './fields.ts';
 
 /** An asset as readers see it. Fields of the stored object are absent until it is `ready`. */
 export const assetView = v.object({
@@ -13,7 +13,7 @@ export const assetView = v.object({
   s3Key: v.string(),
   acceptedSeq: v.number(),
   visibility,
-  metadata: v.record(v.string(), v.any()),
+  metadata: metadataText,
   batchId: v.string(),
   correlationId: v.string(),
   createdBy: v.string(),

@@ -3,6 +3,7 @@ import type { Doc, Id } from '../_generated/dataModel.js';
 import type { MutationCtx } from '../_generated/server.js';
 import { findAsset, findAssets } from './assets.ts';
 import { type CommitItem, readCommitItem } from './commit_item.ts';
+import { type AssetFields, type References, readyFields, referencesOf, referenceTo } from './commit_rows.ts';
 import { assetsState, type Entity, entityOpener, REFERENCE_FIELD } from './entities.ts';
 import type { AssetReference, AssetType, EntityRef, ReplacedVersion } from './fields.ts';
 
@@ -19,8 +20,6 @@ type CommitResult = Infer<typeof commitResult>;
 /** Replaced versions that a scene remembers; the whole history is in its asset rows. */
 const REMEMBERED = 10;
 
-type AssetFields = Omit<Doc<'assets'>, '_id' | '_creationTime'>;
-
 /** Changes of one transaction, gathered so that each document is read and written once however many items touch it. */
 interface Work {
   readonly ctx: MutationCtx;
@@ -33,7 +32,7 @@ interface Work {
 interface EntityWork {
   readonly entity: Entity;
   readonly heads: Entity['heads'];
-  readonly references: Partial<Record<AssetType, AssetReference>>;
+  readonly references: References;
   readonly replaced: ReplacedVersion[];
   commits: number;
 }
@@ -141,50 +140,6 @@ async function write({ ctx, rows, entities }: Work): Promise<void> {
 
 function keep(work: Work, { _id, _creationTime, ...fields }: Doc<'assets'>): void {
   work.rows.set(fields.assetId, { id: _id, fields, changed: false });
-}
-
-function readyFields(
-  { facts, stored, url, uploadedAt }: CommitItem,
-  entity: Entity['_id'],
-  version: number,
-  current: boolean,
-  before: AssetFields | undefined,
-): AssetFields {
-  const { entity: ref, assetType, ...rest } = facts;
-  const { versionId, ...object } = stored;
-  return {
-    ...rest,
-    ...ref,
-    ...object,
-    ...url,
-    ...(versionId !== undefined && { s3VersionId: versionId }),
-    entity,
-    type: assetType,
-    status: 'ready',
-    fence: before?.fence ?? [0, 0, 0],
-    progress: 1,
-    attempt: before?.attempt ?? 1,
-    maxAttempts: before?.maxAttempts ?? 1,
-    current,
-    becameCurrent: current,
-    version,
-    uploadedAt,
-  };
-}
-
-function referenceTo({ facts, stored, url, uploadedAt }: CommitItem, version: number): AssetReference {
-  const { assetId, contentType } = facts;
-  const { s3Key, size, checksum } = stored;
-  return { assetId, version, s3Key, ...url, contentType, size, checksum, uploadedAt };
-}
-
-function referencesOf(entity: Entity): EntityWork['references'] {
-  const found: EntityWork['references'] = {};
-  for (const [type, field] of Object.entries(REFERENCE_FIELD)) {
-    const reference = (entity as Partial<Record<typeof field, AssetReference>>)[field];
-    if (reference) found[type as AssetType] = reference;
-  }
-  return found;
 }
 
 function sameEntity(a: EntityRef, b: EntityRef): boolean {

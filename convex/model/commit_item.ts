@@ -16,7 +16,7 @@ const commitItem = z
       contentType: z.string(),
       acceptedSeq: z.number().int().positive(),
       visibility: z.enum(['private', 'public']),
-      metadata: z.record(z.string(), z.unknown()),
+      metadata: z.string(),
       batchId: z.string(),
       jobId: z.string(),
       correlationId: z.string(),

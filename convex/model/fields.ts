@@ -79,6 +79,9 @@ export type ReplacedVersion = Infer<typeof replacedVersion>;
 /** Per type: the last version given, and the highest acceptedSeq that ever became current. Neither falls when rows go. */
 export const heads = v.record(v.string(), v.object({ version: v.number(), currentSeq: v.number() }));
 
+/** The caller's own JSON, as text: Convex does not take every name of a field that JSON has. */
+export const metadataText = v.string();
+
 /** Callers' own ids of what an asset belongs to; without `scene` it is the session itself. */
 export const entityRef = v.object({ project: v.string(), session: v.string(), scene: v.optional(v.string()) });
 export type EntityRef = Infer<typeof entityRef>;
@@ -93,7 +96,7 @@ export const assetFacts = v.object({
   s3Key: v.string(),
   acceptedSeq: v.number(),
   visibility,
-  metadata: v.record(v.string(), v.any()),
+  metadata: metadataText,
   batchId: v.string(),
   jobId: v.string(),
   correlationId: v.string(),

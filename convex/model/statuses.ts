@@ -2,7 +2,7 @@ import { type Infer, v } from 'convex/values';
 import type { Doc } from '../_generated/dataModel.js';
 import type { MutationCtx } from '../_generated/server.js';
 import { refusal } from './access.ts';
-import { findAsset } from './assets.ts';
+import { findAsset, findAssets } from './assets.ts';
 import { type Entity, entityOpener, refreshState, typesOf } from './entities.ts';
 import { assetFacts, errorFacts, fence } from './fields.ts';
 
@@ -22,10 +22,17 @@ type StatusUpdate = Infer<typeof statusUpdate>;
 /** Applies what is news, making rows that are missing; old news and writes to `ready` or `deleted` rows are ignored. */
 export async function applyStatuses(ctx: MutationCtx, updates: readonly StatusUpdate[]): Promise<void> {
   const open = entityOpener(ctx);
+  const rows = await findAssets(
+    ctx,
+    updates.map(({ facts }) => facts.assetId),
+  );
+  const written = new Set<string>();
   const touched = new Map<Entity['_id'], Entity>();
   for (const update of updates) {
-    const row = await findAsset(ctx, update.facts.assetId);
+    const { assetId } = update.facts;
+    const row = written.has(assetId) ? await findAsset(ctx, assetId) : rows.get(assetId);
     if (row && !isNews(update, row)) continue;
+    written.add(assetId);
     const entity = await open(update.facts.entity);
     if (row) await ctx.db.patch(row._id, changeOf(update, row));
     else await insert(ctx, update, entity);

@@ -4,6 +4,7 @@ import { api } from '#convex/_generated/api.js';
 import { AppError, isErrorCode } from '#errors';
 import { convexFetch, toMetadataError } from './convex-errors.ts';
 import { type ApiKey, type AssetRow, type CommitResult, type Metadata, SCOPES } from './metadata.ts';
+import { wire, withMetadataText } from './wire.ts';
 
 export interface ConvexMetadataOptions {
   readonly url: string;
@@ -44,8 +45,10 @@ export function createConvexMetadata(options: ConvexMetadataOptions): Metadata {
   }
 
   return {
-    commit: async (items) => (await mutation(api.assets.batchUpdateAssets, { items: [...items] })).map(toCommitResult),
-    applyStatuses: async (updates) => void (await mutation(api.assets.applyStatuses, { updates: wire(updates) })),
+    commit: async (items) =>
+      (await mutation(api.assets.batchUpdateAssets, { items: items.map(withMetadataText) })).map(toCommitResult),
+    applyStatuses: async (updates) =>
+      void (await mutation(api.assets.applyStatuses, { updates: wire(updates.map(withMetadataText)) })),
     applyBatches: async (updates) => void (await mutation(api.batches.apply, { updates: wire(updates) })),
     getAssets: async (assetIds) => (await query(api.assets.getMany, { assetIds: [...assetIds] })).map(toRow),
     listAssets: async (entity, { cursor, limit, ...chosen }) => {
@@ -69,17 +72,6 @@ function nameOf(fn: Query | Mutation): string {
   return getFunctionName(fn).replace(':', '.');
 }
 
-/** Convex's argument types know neither `readonly` nor an explicit `undefined`; on the wire both vanish. */
-type Wire<T> = T extends readonly (infer Item)[]
-  ? Wire<Item>[]
-  : T extends object
-    ? { -readonly [Key in keyof T]: Wire<Exclude<T[Key], undefined>> }
-    : T;
-
-function wire<T>(value: T): Wire<T> {
-  return value as Wire<T>;
-}
-
 function toCommitResult(result: FunctionReturnType<typeof api.assets.batchUpdateAssets>[number]): CommitResult {
   if (result.ok) return result;
   const { code, message } = result.error;
@@ -87,9 +79,9 @@ function toCommitResult(result: FunctionReturnType<typeof api.assets.batchUpdate
   return { assetId: result.assetId, ok: false, error: error.toFacts() };
 }
 
-function toRow({ error, ...view }: AssetView): AssetRow {
-  if (!error) return view;
-  return { ...view, error: { ...error, code: isErrorCode(error.code) ? error.code : 'INTERNAL' } };
+function toRow({ error, metadata, ...view }: AssetView): AssetRow {
+  const row = { ...view, metadata: JSON.parse(metadata) as AssetRow['metadata'] };
+  return error ? { ...row, error: { ...error, code: isErrorCode(error.code) ? error.code : 'INTERNAL' } } : row;
 }
 
 function toApiKey(key: FunctionReturnType<typeof api.apiKeys.find>): ApiKey | undefined {

@@ -2,7 +2,8 @@ import type { FunctionArgs, FunctionReference, FunctionReturnType } from 'convex
 import { ConvexError } from 'convex/values';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { api } from '#convex/_generated/api.js';
-import { someCommit, someFacts, someScene, someUpdate } from '../asset-facts.ts';
+import { wire, withMetadataText } from '#metadata/wire.ts';
+import * as some from '../asset-facts.ts';
 
 /** Someone who calls functions. */
 export interface Caller {
@@ -25,6 +26,13 @@ const ERROR = {
   nextAction: 'Again.',
   details: {},
 };
+
+/** Commits and status writes as the functions take them. */
+const { someScene } = some;
+const someCommit = (...of: Parameters<typeof some.someCommit>) => wire(withMetadataText(some.someCommit(...of)));
+const someFacts = (...of: Parameters<typeof some.someCommit>) => someCommit(...of).facts;
+const someUpdate = (facts: ReturnType<typeof someFacts>, own: Parameters<typeof some.someUpdate>[1] = {}) =>
+  wire({ ...some.someUpdate(some.someFacts(facts.entity), own), facts });
 
 /** What the functions promise, whatever serves them. */
 export function convexFunctionsContract(name: string, open: () => Promise<Backend>): void {

@@ -1,0 +1,54 @@
+import type { Doc } from '../_generated/dataModel.js';
+import type { CommitItem } from './commit_item.ts';
+import { type Entity, REFERENCE_FIELD } from './entities.ts';
+import type { AssetReference, AssetType } from './fields.ts';
+
+export type AssetFields = Omit<Doc<'assets'>, '_id' | '_creationTime'>;
+export type References = Partial<Record<AssetType, AssetReference>>;
+
+/** The row of an asset once committed. What `before` says of attempts stays. */
+export function readyFields(
+  { facts, stored, url, uploadedAt }: CommitItem,
+  entity: Entity['_id'],
+  version: number,
+  current: boolean,
+  before: AssetFields | undefined,
+): AssetFields {
+  const { entity: ref, assetType, ...rest } = facts;
+  const { versionId, ...object } = stored;
+  return {
+    ...rest,
+    ...ref,
+    ...object,
+    ...url,
+    ...(versionId !== undefined && { s3VersionId: versionId }),
+    entity,
+    type: assetType,
+    status: 'ready',
+    fence: before?.fence ?? [0, 0, 0],
+    progress: 1,
+    attempt: before?.attempt ?? 1,
+    maxAttempts: before?.maxAttempts ?? 1,
+    current,
+    becameCurrent: current,
+    version,
+    uploadedAt,
+  };
+}
+
+/** What the entity says of the asset while it is current. */
+export function referenceTo({ facts, stored, url, uploadedAt }: CommitItem, version: number): AssetReference {
+  const { assetId, contentType } = facts;
+  const { s3Key, size, checksum } = stored;
+  return { assetId, version, s3Key, ...url, contentType, size, checksum, uploadedAt };
+}
+
+/** What the entity shows now, by type. */
+export function referencesOf(entity: Entity): References {
+  const found: References = {};
+  for (const [type, field] of Object.entries(REFERENCE_FIELD)) {
+    const reference = (entity as Partial<Record<typeof field, AssetReference>>)[field];
+    if (reference) found[type as AssetType] = reference;
+  }
+  return found;
+}
