@@ -11,7 +11,6 @@ RUN npm ci --omit=dev --ignore-scripts
 
 # Brings the functions to Convex; it alone needs Convex's command line.
 FROM packages AS deploy
-RUN npm rebuild esbuild
 COPY . .
 USER node
 ENTRYPOINT ["bash", "scripts/deploy.sh"]
