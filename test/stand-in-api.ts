@@ -135,7 +135,7 @@ export async function startStandInApi(): Promise<StandInApi> {
   function read(path: string, query: URLSearchParams): unknown {
     const [, , room, id = '', leaf] = path.split('/');
     const ids = [...new Set(received.map((file) => file.batchId))];
-    if (path === '/health/ready') return { status: 'ready', degraded: ['convex'] };
+    if (path === '/health/ready') return { ready: true, degraded: ['metadata'] };
     if (room === 'batches' && ids.includes(id)) return batchOf(id);
     if (room === 'jobs' && id !== '' && ids.includes(id.replace(/-0$/, '')) && id.endsWith('-0')) {
       return jobOf(id.replace(/-0$/, ''));
@@ -149,7 +149,14 @@ export async function startStandInApi(): Promise<StandInApi> {
     const { assetId, filename, contentType, size, checksum } = file;
     return {
       ...{ assetId, filename, contentType, size, checksum, status: 'ready', progress: 1, current: true },
-      ...{ assetType: 'video_chunk', visibility: 'private', version: index + 1, somethingNew: true },
+      ...{
+        project: 'demo',
+        session: 's1',
+        assetType: 'video_chunk',
+        visibility: 'private',
+        version: index + 1,
+        somethingNew: true,
+      },
     };
   }
 

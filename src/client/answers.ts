@@ -55,8 +55,11 @@ export const jobs = z.object({ jobs: z.array(job) });
 
 export const asset = z.object({
   assetId: z.string(),
-  assetType: absent(z.enum(ASSET_TYPES)),
-  filename: absent(z.string()),
+  project: z.string(),
+  session: z.string(),
+  scene: absent(z.string()),
+  assetType: z.enum(ASSET_TYPES),
+  filename: z.string(),
   status: z.enum(ASSET_STATUSES),
   progress: z.number(),
   current: z.boolean(),
@@ -67,8 +70,11 @@ export const asset = z.object({
   contentType: absent(z.string()),
   /** SHA-256 in lower-case hex. */
   checksum: absent(z.string()),
-  error: absent(errorFacts),
+  attempt: absent(z.number()),
+  maxAttempts: absent(z.number()),
   nextRetryAt: absent(z.number()),
+  error: absent(errorFacts),
+  batchId: absent(z.string()),
   correlationId: absent(z.string()),
   /** True when Convex is away and the answer is remembered. */
   stale: absent(z.boolean()),
@@ -94,7 +100,11 @@ export const assetUrls = z.object({
 export type AssetUrls = z.infer<typeof assetUrls>['urls'];
 
 export const health = z.object({
-  /** Dependencies that are away while intake works. */
+  /** True while the API and a worker serve. */
+  ready: z.boolean(),
+  /** What is away while intake works. */
   degraded: z.array(z.string()).default([]),
+  /** What keeps the whole from serving. */
+  missing: z.array(z.string()).default([]),
 });
 export type Health = z.infer<typeof health>;

@@ -47,9 +47,8 @@ describe('uploadFile', () => {
     await writeFile(path, 'the film');
     const filename = 'scène "1"/clip.mp4';
     const seen: number[] = [];
-    const metadata = { take: 2 };
     const accepted = await client().uploadFile({
-      ...{ ...CLIP, filename, path, visibility: 'public', metadata },
+      ...{ ...CLIP, filename, path, visibility: 'public' },
       onProgress: (bytes) => seen.push(bytes),
     });
     const file = api.received.at(-1);
@@ -60,7 +59,6 @@ describe('uploadFile', () => {
       ...SCENE,
       assetType: 'video_chunk',
       visibility: 'public',
-      metadata: JSON.stringify(metadata),
     });
     expect(seen).toEqual([8]);
   });
@@ -159,28 +157,43 @@ test('uploadFiles sends JSON and is never sent twice', async () => {
 describe('reads', () => {
   test('are tried again as Retry-After says', async () => {
     waits.length = 0;
-    api.answerOnce('/health/ready', 503, { 'retry-after': '7' }, { error: away });
-    api.answerOnce('/health/ready', 503, {}, { error: away });
-    expect(await client().health()).toEqual({ degraded: ['convex'] });
+    api.answerOnce('/v1/jobs', 503, { 'retry-after': '7' }, { error: away });
+    api.answerOnce('/v1/jobs', 503, {}, { error: away });
+    expect(await client().listJobs()).toEqual([]);
     expect(waits).toEqual([7_000, 800]);
   });
 
   test('give up after three tries, and at once when the wait would be long or a retry cannot help', async () => {
     waits.length = 0;
-    for (let i = 0; i < 3; i++) api.answerOnce('/health/ready', 503, {}, { error: away });
-    expect(await errorOf(client().health())).toMatchObject({ code: 'QUEUE_UNAVAILABLE', status: 503 });
+    for (let i = 0; i < 3; i++) api.answerOnce('/v1/jobs', 503, {}, { error: away });
+    expect(await errorOf(client().listJobs())).toMatchObject({ code: 'QUEUE_UNAVAILABLE', status: 503 });
     expect(waits).toEqual([200, 800]);
-    api.answerOnce('/health/ready', 429, { 'retry-after': '3600' }, { error: { ...away, code: 'RATE_LIMITED' } });
-    expect(await errorOf(client().health())).toMatchObject({ code: 'RATE_LIMITED', retryAfterSeconds: 3600 });
+    api.answerOnce('/v1/jobs', 429, { 'retry-after': '3600' }, { error: { ...away, code: 'RATE_LIMITED' } });
+    expect(await errorOf(client().listJobs())).toMatchObject({ code: 'RATE_LIMITED', retryAfterSeconds: 3600 });
     expect(await errorOf(client().getAsset('a_none'))).toMatchObject({ code: 'NOT_FOUND', status: 404 });
     expect(waits).toEqual([200, 800]);
+  });
+
+  test('tell an API that is not ready from one that is broken', async () => {
+    expect(await client().health()).toEqual({ ready: true, degraded: ['metadata'], missing: [] });
+    api.answerOnce('/health/ready', 503, { 'retry-after': '2' }, { ready: false, missing: ['worker'] });
+    expect(await client().health()).toEqual({ ready: false, degraded: [], missing: ['worker'] });
   });
 
   test('answer typed, without fields they do not know', async () => {
     const { batchId, jobs } = await client().uploadFile({ ...CLIP, bytes: Buffer.from('x') });
     const assetId = jobs[0]?.files[0]?.assetId ?? '';
     expect(await client().getAsset(assetId)).toEqual({
-      ...{ assetId, assetType: 'video_chunk', filename: 'clip.mp4', status: 'ready', progress: 1, current: true },
+      ...{
+        assetId,
+        project: 'demo',
+        session: 's1',
+        assetType: 'video_chunk',
+        filename: 'clip.mp4',
+        status: 'ready',
+        progress: 1,
+        current: true,
+      },
       ...{ visibility: 'private', version: api.received.length, size: 1, contentType: 'video/mp4' },
       checksum: sha256('x'),
     });

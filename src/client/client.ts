@@ -51,7 +51,8 @@ export interface UrlOptions extends CallOptions {
 }
 
 export interface ListJobsOptions extends CallOptions {
-  readonly state: JobState;
+  /** `active` unless named. */
+  readonly state?: JobState | undefined;
   readonly project?: string | undefined;
   readonly limit?: number | undefined;
 }
@@ -80,7 +81,7 @@ export interface ReelayClient {
   waitForBatch(batchId: string, options?: CallOptions & { onUpdate?: (batch: Batch) => void }): Promise<Batch>;
   getJob(jobId: string, options?: CallOptions): Promise<Job>;
   /** Newest first. */
-  listJobs(options: ListJobsOptions): Promise<Job[]>;
+  listJobs(options?: ListJobsOptions): Promise<Job[]>;
   getAsset(assetId: string, options?: CallOptions): Promise<Asset>;
   getAssetUrl(assetId: string, options?: UrlOptions): Promise<AssetUrl>;
   /** At most 1,000 ids; an answer for each. */
@@ -89,7 +90,7 @@ export interface ReelayClient {
   listAssets(entity: EntityRef, options?: ListAssetsOptions): Promise<AssetPage>;
   /** The bytes, from wherever the asset's URL leads. */
   download(assetId: string, options?: CallOptions): Promise<ReadableStream<Uint8Array>>;
-  /** Resolves when the API takes work. */
+  /** Whether the API and a worker serve; not being ready is an answer, not an error. */
   health(options?: CallOptions): Promise<Health>;
 }
 
@@ -107,7 +108,7 @@ export function createClient(options: TransportOptions): ReelayClient {
         { onUpdate, signal, pause: transport.pause },
       ),
     getJob: (jobId, call) => transport.read(path`/v1/jobs/${jobId}`, job, call),
-    async listJobs({ signal, ...filter }) {
+    async listJobs({ signal, ...filter } = {}) {
       const answer = await transport.read(`/v1/jobs${query(filter)}`, jobs, { signal });
       return answer.jobs;
     },
@@ -127,7 +128,7 @@ export function createClient(options: TransportOptions): ReelayClient {
       const response = await transport.open(path`/v1/assets/${assetId}/url?redirect=1`, call);
       return response.body ?? new Blob([]).stream();
     },
-    health: (call) => transport.read('/health/ready', health, call),
+    health: (call) => transport.read('/health/ready', health, { ...call, alsoAnswers: 503 }),
   };
 }
 

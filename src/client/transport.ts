@@ -25,6 +25,8 @@ export interface Call {
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string | ReadableStream<Uint8Array>;
   readonly duplex?: 'half';
+  /** A status outside 2xx whose body is an answer, too. */
+  readonly alsoAnswers?: number;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -56,7 +58,7 @@ export function createTransport(options: TransportOptions): Transport {
     const response = await fetch(url, init).catch((thrown: unknown) => {
       throw failureOf(thrown, url, call.signal);
     });
-    if (response.ok) return response;
+    if (response.ok || response.status === call.alsoAnswers) return response;
     throw await errorOfResponse(response);
   }
 

@@ -13,8 +13,6 @@ interface FileFacts {
   readonly filename: string;
   readonly contentType?: string | undefined;
   readonly visibility?: Visibility | undefined;
-  /** Kept with the asset as it is. */
-  readonly metadata?: Readonly<Record<string, unknown>> | undefined;
 }
 
 /** One file whose bytes this client sends. Its content type is guessed from its name when absent. */
@@ -39,6 +37,8 @@ export interface UploadFiles extends EntityRef {
     /** SHA-256 in hex; other bytes than these end as `CHECKSUM_MISMATCH`. */
     readonly checksum?: string | undefined;
     readonly size?: number | undefined;
+    /** Kept with the asset as it is. */
+    readonly metadata?: Readonly<Record<string, unknown>> | undefined;
   })[];
 }
 
@@ -86,6 +86,5 @@ function fieldsOf(file: UploadFile): Record<string, string> {
     ...(file.scene !== undefined && { scene: file.scene }),
     assetType: file.assetType,
     ...(file.visibility && { visibility: file.visibility }),
-    ...(file.metadata && { metadata: JSON.stringify(file.metadata) }),
   };
 }
