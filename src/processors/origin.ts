@@ -1,14 +1,14 @@
 import type { FileOrigin } from '#queues/catalog.ts';
-import { createPathOpener, stagedSource, urlSource } from '#storage/source.ts';
+import { createPathOpener, fileSource, stagedSource, urlSource } from '#storage/source.ts';
 import type { Source, Store } from '#storage/store.ts';
 
-/** Opens where a file's bytes come from. What is wrong with an origin shows when it is read. */
-export function originOpener(store: Store, uploadRoots: readonly string[]): (origin: FileOrigin) => Source {
+/** Opens where a file's bytes come from. Throws what is wrong with it, `ORIGIN_NOT_FOUND` for example. */
+export function originOpener(store: Store, uploadRoots: readonly string[]): (origin: FileOrigin) => Promise<Source> {
   const openPath = createPathOpener(uploadRoots);
-  return (origin) => {
+  return async (origin) => {
     switch (origin.kind) {
       case 'path':
-        return openPath(origin.path);
+        return fileSource(origin.path, openPath);
       case 'url':
         return urlSource(origin.url);
       case 'staged':

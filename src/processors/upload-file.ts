@@ -25,7 +25,7 @@ export async function storeFile({ ports, run, state, reporter }: FileParts, file
   const whole = origin.kind === 'staged' && origin.slice === undefined;
   const stored = whole
     ? await ports.store.copy(origin.key, s3Key, options)
-    : await ports.store.put(s3Key, { ...ports.openOrigin(origin), size: file.size }, options);
+    : await ports.store.put(s3Key, await ports.openOrigin(origin), options);
   if (file.size !== undefined && stored.size !== file.size) {
     throw new AppError('SIZE_MISMATCH', `${file.filename} has ${stored.size} bytes, ${file.size} were announced.`);
   }

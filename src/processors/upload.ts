@@ -14,7 +14,7 @@ import { waitAfterAttempt, waitWhileAway } from './waits.ts';
 
 export interface UploadPorts {
   readonly store: Store;
-  readonly openOrigin: (origin: FileOrigin) => Source;
+  readonly openOrigin: (origin: FileOrigin) => Promise<Source>;
   readonly commit: (item: AssetCommit) => Promise<CommitResult>;
   readonly outbox: {
     put(updates: readonly StatusUpdate[]): Promise<void>;

@@ -1,0 +1,63 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { type Config, readConfig } from '#config';
+import { createLogger } from '#log';
+import { createConvexMetadata } from '#metadata/convex.ts';
+import { createStatusOutbox } from '#metadata/status-outbox.ts';
+import { createMetrics } from '#metrics';
+import type { WorkerPorts } from '#processors/start.ts';
+import { connectRedis, whenConnected } from '#queues/connection.ts';
+import { createProducer } from '#queues/producer.ts';
+import { createDiskStore } from '#storage/disk.ts';
+import { startEngine, type TestEngine } from './engine.ts';
+import { startRedis, type TestRedis } from './redis.ts';
+
+/** A real Redis, an embedded Convex and a disk store, composed as a worker's process has them. */
+export interface WorkerParts extends WorkerPorts {
+  readonly config: Config;
+  readonly engine: TestEngine;
+  readonly server: TestRedis;
+  readonly dir: string;
+  /** Puts bytes under `staging/`, as intake does. */
+  stage(key: string, bytes: Buffer): Promise<void>;
+  /** Ends the servers and removes the folder; the worker was closed before. */
+  remove(): Promise<void>;
+}
+
+export async function openWorkerParts(): Promise<WorkerParts> {
+  const [server, engine, dir] = await Promise.all([
+    startRedis(),
+    startEngine(),
+    mkdtemp(join(tmpdir(), 'reelay-worker-')),
+  ]);
+  const config: Config = {
+    ...readConfig({ REELAY_DATA: dir, METRICS_PORT: '0', UPLOAD_ROOTS: dir, LOG_LEVEL: 'silent' }),
+    redis: { url: server.url, prefix: 'worker' },
+    convexUrl: engine.url,
+  };
+  const redis = connectRedis(server.url, 'worker', () => undefined);
+  await whenConnected(redis, 10_000);
+  const metadata = createConvexMetadata({ url: engine.url, token: engine.token, timeoutMs: 2_000 });
+  const store = createDiskStore({ dir: join(dir, 'store'), urlSecret: Buffer.alloc(32, 1), clock: Date.now });
+  const producer = createProducer(redis, config.redis.prefix, () => undefined);
+  return {
+    ...{ config, engine, server, dir, redis, metadata, store, producer },
+    log: createLogger(config, 'test'),
+    metrics: createMetrics(),
+    outbox: createStatusOutbox({ redis, prefix: config.redis.prefix, metadata }),
+    async stage(key, bytes) {
+      const source = { size: bytes.length, open: async (offset: number) => Readable.from([bytes.subarray(offset)]) };
+      await store.put(key, source, { contentType: 'application/octet-stream' });
+    },
+    async close() {
+      await producer.close();
+      redis.disconnect();
+    },
+    async remove() {
+      await Promise.all([server.stop(), engine.stop()]);
+      await rm(dir, { recursive: true, force: true });
+    },
+  };
+}
