@@ -1,3 +1,5 @@
+import { setImmediate } from 'node:timers/promises';
+import type { Key } from './index-key.ts';
 import { Overlay } from './overlay.ts';
 import { answerEntries, type RequestId } from './requests.ts';
 import type { Storage } from './storage.ts';
@@ -11,8 +13,11 @@ export interface Commit {
   readonly request?: RequestId | undefined;
 }
 
-/** Called with what a group wrote once it is on disk, before anybody else learns of it. */
-export type OnCommitted = (writes: Overlay) => void;
+interface Listeners {
+  /** Called with what a group wrote once it is on disk, before anybody else learns of it. */
+  readonly committed: (writes: Overlay) => void;
+  readonly broken: (error: Error) => void;
+}
 
 const LAST_TIMESTAMP = `${META}timestamp`;
 
@@ -27,79 +32,97 @@ export function keepTimestamp(storage: Storage, clock: Clock): void {
 }
 
 /**
- * Gathers finished mutations and writes them in groups: one write to disk for all that finished in
- * one turn of the event loop. A group that cannot be written is the end: `onBroken` is told, and
- * nothing is accepted any more.
+ * Gathers finished mutations and writes them in groups: one write to disk for all that finished since
+ * the last. A group that cannot be written is the end: `onBroken` is told, and nothing is accepted any more.
  */
 export class CommitLog {
-  /** Finished mutations that are not on disk yet: the next mutation must see them. */
-  pending = new Overlay();
   /** Timestamp of the newest commit on disk. */
   latest: bigint;
   readonly #storage: Storage;
   readonly #tables: Tables;
   readonly #clock: Clock;
-  readonly #onCommitted: OnCommitted;
-  readonly #onBroken: (error: Error) => void;
-  #group: { commit: Commit; timestamp: bigint; settle: (error?: Error) => void }[] = [];
+  readonly #on: Listeners;
+  #pending = new Overlay();
+  #writing: Overlay | undefined;
+  #group: Waiting[] = [];
+  #flushing: Promise<void> | undefined;
   #broken: Error | undefined;
 
-  constructor(
-    storage: Storage,
-    tables: Tables,
-    clock: Clock,
-    on: { committed: OnCommitted; broken: (error: Error) => void },
-  ) {
+  constructor(storage: Storage, tables: Tables, clock: Clock, on: Listeners) {
     this.#storage = storage;
     this.#tables = tables;
     this.#clock = clock;
+    this.#on = on;
     this.latest = clock.latest;
-    this.#onCommitted = on.committed;
-    this.#onBroken = on.broken;
+  }
+
+  /** Finished mutations that are not on disk yet, newest first: the next mutation must see them. */
+  unwritten(): Overlay[] {
+    return this.#writing ? [this.#pending, this.#writing] : [this.#pending];
   }
 
   /** Takes a mutation in, visible to the next one at once. Resolves with its timestamp when it is on disk. */
   async add(commit: Commit): Promise<bigint> {
     if (this.#broken) throw this.#broken;
     const timestamp = this.#clock.next();
-    this.pending.merge(commit.writes);
-    await new Promise<void>((resolve, reject) => {
-      const settle = (error?: Error) => (error ? reject(error) : resolve());
-      if (this.#group.push({ commit, timestamp, settle }) === 1) setImmediate(() => this.flush());
-    });
+    this.#pending.merge(commit.writes);
+    const onDisk = new Promise<void>((resolve, reject) => this.#group.push({ commit, timestamp, resolve, reject }));
+    void this.flush();
+    await onDisk;
     return timestamp;
   }
 
-  /** Writes what is gathered. */
-  flush(): void {
-    const group = this.#group;
-    if (group.length === 0) return;
-    this.#group = [];
-    try {
-      this.#storage.write([...this.#entries(group)]);
-    } catch (error) {
-      this.#broken = new Error(`Commits cannot be written to disk: ${error instanceof Error ? error.message : error}`, {
-        cause: error,
-      });
-      for (const { settle } of group) settle(this.#broken);
-      this.#onBroken(this.#broken);
-      return;
-    }
-    const written = this.pending;
-    this.pending = new Overlay();
-    this.latest = group.at(-1)?.timestamp ?? this.latest;
-    this.#onCommitted(written);
-    for (const { settle } of group) settle();
+  /** Resolves when everything added so far is on disk. */
+  flush(): Promise<void> {
+    this.#flushing ??= this.#writeGroups().finally(() => {
+      this.#flushing = undefined;
+    });
+    return this.#flushing;
   }
 
-  *#entries(group: readonly { commit: Commit; timestamp: bigint }[]) {
-    yield* this.pending.entries();
+  async #writeGroups(): Promise<void> {
+    // What finishes in this turn of the event loop goes into the first group.
+    await setImmediate();
+    while (this.#group.length > 0 && !this.#broken) {
+      const group = this.#group;
+      const writing = this.#pending;
+      this.#group = [];
+      this.#pending = new Overlay();
+      this.#writing = writing;
+      try {
+        await this.#storage.commit([...this.#entries(writing, group)]);
+      } catch (error) {
+        return this.#break(error, group);
+      }
+      this.#writing = undefined;
+      this.latest = group.at(-1)?.timestamp ?? this.latest;
+      this.#on.committed(writing);
+      for (const { resolve } of group) resolve();
+    }
+  }
+
+  #break(error: unknown, group: readonly Waiting[]): void {
+    const why = error instanceof Error ? error.message : String(error);
+    this.#broken = new Error(`Commits cannot be written to disk: ${why}`, { cause: error });
+    for (const { reject } of [...group, ...this.#group]) reject(this.#broken);
+    this.#on.broken(this.#broken);
+  }
+
+  *#entries(writes: Overlay, group: readonly Waiting[]): Generator<readonly [Key, string | null]> {
+    yield* writes.entries();
     for (const { commit, timestamp } of group) {
       const { request, value } = commit;
       if (request) yield* answerEntries(this.#storage, request, { timestamp, value });
     }
-    yield [LAST_TIMESTAMP, this.#clock.latest.toString()] as const;
+    yield [LAST_TIMESTAMP, String(group.at(-1)?.timestamp ?? this.latest)];
     const unsaved = this.#tables.takeUnsaved();
     if (unsaved) yield unsaved;
   }
+}
+
+interface Waiting {
+  readonly commit: Commit;
+  readonly timestamp: bigint;
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
 }

@@ -63,7 +63,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   let storage: Storage | undefined;
   try {
     const modules = await loadFunctions(options.functions, join(options.data, 'bundle'));
-    storage = openStorage(join(options.data, 'db'));
+    storage = openStorage(options.data);
     return compose(options, modules, storage, unlock);
   } catch (error) {
     await storage?.close();
@@ -116,7 +116,7 @@ function compose(
         const outcome: Outcome = { ok: true, value: answered.value, logLines: [] };
         return { outcome, onDisk: Promise.resolve(answered.timestamp) };
       }
-      const transaction = new Transaction(storage, [log.pending]);
+      const transaction = new Transaction(storage, log.unwritten());
       const { outcome } = await runFunction(fn, args, { identity, transaction });
       if (!outcome.ok) return { outcome, onDisk: undefined };
       // The next mutation runs on top of this one while the group goes to disk.

@@ -1,4 +1,6 @@
+import { join } from 'node:path';
 import { open, type Transaction as ReadTransaction, type RootDatabase } from 'lmdb';
+import { startDiskWriter } from './disk-writer.ts';
 import type { Key, KeyRange } from './index-key.ts';
 
 /** LMDB's own limit at its page size of 4 KiB. */
@@ -16,24 +18,47 @@ export interface Snapshot extends Reader {
   release(): void;
 }
 
+/** Keys with their new value, or null to remove them. */
+export type Changes = readonly (readonly [Key, string | null])[];
+
 /** The map on disk. Reads outside a snapshot see the newest write. */
 export interface Storage extends Reader {
   snapshot(): Snapshot;
-  /** Writes all of `changes` (null removes) or nothing, and returns once they are on the disk. */
-  write(changes: Iterable<readonly [Key, string | null]>): void;
+  /** Writes all of `changes` or nothing, and returns once they are on the disk. For times when nobody else waits. */
+  write(changes: Changes): void;
+  /** The same without holding up this thread. Resolves once the changes are on the disk and can be read. */
+  commit(changes: Changes): Promise<void>;
   close(): Promise<void>;
 }
 
+/** A database handle, ready for keys as bytes. */
+export type Database = RootDatabase<string, Buffer>;
+
 /** Opens, or makes, the database in `folder`. */
-export function openStorage(folder: string): Storage {
-  // Without overlapping sync a commit is flushed before it returns and before anybody can read it.
-  const db: RootDatabase<string, Buffer> = open({
-    path: folder,
+export function openDatabase(folder: string): Database {
+  // Without overlapping sync a commit is flushed before anybody can read it.
+  return open({
+    path: join(folder, 'data.mdb'),
     keyEncoding: 'binary',
     encoding: 'string',
     overlappingSync: false,
     maxReaders: 2048,
   });
+}
+
+/** Writes all of `changes` or nothing, in one flushed transaction. */
+export function writeNow(db: Database, changes: Changes): void {
+  db.transactionSync(() => {
+    for (const [key, value] of changes) {
+      if (value === null) db.remove(bytes(key));
+      else db.put(bytes(key), value);
+    }
+  });
+}
+
+export function openStorage(folder: string): Storage {
+  const db = openDatabase(folder);
+  const writer = startDiskWriter(folder);
   return {
     ...reader(db),
     snapshot() {
@@ -41,19 +66,20 @@ export function openStorage(folder: string): Storage {
       const transaction = db.useReadTransaction();
       return { ...reader(db, transaction), release: () => transaction.done() };
     },
-    write(changes) {
-      db.transactionSync(() => {
-        for (const [key, value] of changes) {
-          if (value === null) db.remove(bytes(key));
-          else db.put(bytes(key), value);
-        }
-      });
+    write: (changes) => writeNow(db, changes),
+    async commit(changes) {
+      await writer.write(changes);
+      // This thread may hold a view from before the other thread's commit.
+      db.resetReadTxn();
     },
-    close: () => db.close(),
+    async close() {
+      await writer.close();
+      await db.close();
+    },
   };
 }
 
-function reader(db: RootDatabase<string, Buffer>, transaction?: ReadTransaction): Reader {
+function reader(db: Database, transaction?: ReadTransaction): Reader {
   const options = transaction ? { transaction } : {};
   return {
     get: (key) => db.get(bytes(key), options),
