@@ -48,29 +48,17 @@ export function findEntity(ctx: QueryCtx, { project, session, scene }: EntityRef
   return scene === undefined ? findSession(ctx, project, session) : findScene(ctx, project, session, scene);
 }
 
-/** Gives the entity, making it, its session and its project when missing; each is read once per opener. */
+/** Gives the entity, making it, its session and its project when missing; each entity is read once per opener. */
 export function entityOpener(ctx: MutationCtx): (ref: EntityRef) => Promise<Entity> {
   const opened = new Map<string, Promise<Entity>>();
-  const projects = new Map<string, Promise<void>>();
 
-  function once<T>(map: Map<string, Promise<T>>, key: string, make: () => Promise<T>): Promise<T> {
-    const known = map.get(key);
-    if (known) return known;
-    const made = make();
-    map.set(key, made);
-    return made;
-  }
-
-  async function ensureProject(project: string): Promise<void> {
-    if (!(await findProject(ctx, project))) await ctx.db.insert('projects', { project, createdAt: Date.now() });
-  }
-
-  async function make({ project, session, scene }: EntityRef): Promise<Entity> {
-    const found = await findEntity(ctx, { project, session, ...(scene !== undefined && { scene }) });
+  async function make(ref: EntityRef): Promise<Entity> {
+    const found = await findEntity(ctx, ref);
     if (found) return found;
+    const { project, session, scene } = ref;
     const fresh = { project, session, assetsStatus: 'pending' as const, heads: {}, createdAt: Date.now() };
     if (scene === undefined) {
-      await once(projects, project, () => ensureProject(project));
+      if (!(await findProject(ctx, project))) await ctx.db.insert('projects', { project, createdAt: Date.now() });
       return present(ctx, await ctx.db.insert('sessions', { ...fresh, totalAssetSize: 0, assetCount: 0 }));
     }
     await open({ project, session });
@@ -78,7 +66,10 @@ export function entityOpener(ctx: MutationCtx): (ref: EntityRef) => Promise<Enti
   }
 
   function open(ref: EntityRef): Promise<Entity> {
-    return once(opened, JSON.stringify([ref.project, ref.session, ref.scene]), () => make(ref));
+    const key = JSON.stringify([ref.project, ref.session, ref.scene]);
+    const entity = opened.get(key) ?? make(ref);
+    opened.set(key, entity);
+    return entity;
   }
   return open;
 }

@@ -50,18 +50,16 @@ describe('the commit loader', () => {
   it('has several mutations under way, and no more than allowed; the rest gathers meanwhile', async () => {
     let running = 0;
     let most = 0;
-    const gate = Promise.withResolvers<void>();
-    const loader = await open(
-      async (items) => {
-        running += 1;
-        most = Math.max(most, running);
-        if (running === 2) gate.resolve();
-        await gate.promise;
+    edge = await startConvexEdge(({ args }) => ready(args.items as AssetCommit[]));
+    const metadata = createConvexMetadata({ url: edge.url, token: async () => 't' });
+    const counted = (items: readonly AssetCommit[]) => {
+      running += 1;
+      most = Math.max(most, running);
+      return metadata.commit(items).finally(() => {
         running -= 1;
-        return ready(items);
-      },
-      { maxItems: 5, maxInFlight: 2 },
-    );
+      });
+    };
+    const loader = createCommitLoader({ metadata: { commit: counted }, maxItems: 5, maxInFlight: 2 });
     await Promise.all(files(23).map((item) => loader.commit(item)));
     expect(most).toBe(2);
     expect(sorted()).toEqual([5, 5, 5, 5, 3]);

@@ -22,7 +22,7 @@ export interface Metadata {
   /** The rows there are, in any order; unknown ids are left out. At most 1,000 ids. */
   getAssets(assetIds: readonly string[]): Promise<AssetRow[]>;
 
-  /** Assets of an entity, newest version first. `history` includes those that are not current. */
+  /** The current assets of an entity; with `history` all of them, by type, newest version first within a type. */
   listAssets(entity: EntityRef, options: ListOptions): Promise<{ assets: AssetRow[]; next?: string | undefined }>;
 
   /** Creates or updates by external id; `created` tells which. */

@@ -217,6 +217,18 @@ export function convexFunctionsContract(name: string, open: () => Promise<Backen
         ]);
       });
 
+      it('are ordered by their fences, within one call too', async () => {
+        const scene = someScene();
+        const facts = someFacts(scene);
+        const write = (...fence: [number, number, number]) => someUpdate(facts, { fence, attempt: fence[2] });
+        await apply(write(0, 9, 1), write(0, 10, 2), write(0, 9, 3));
+        expect((await watch(scene)).assets).toMatchObject([{ attempt: 2 }]);
+        await apply(write(0, 10, 1), write(0, 9, 99));
+        expect((await watch(scene)).assets).toMatchObject([{ attempt: 2 }]);
+        await apply(write(1, 0, 0));
+        expect((await watch(scene)).assets).toMatchObject([{ attempt: 0 }]);
+      });
+
       it('carry the error to asset and scene until a newer upload of the type replaces it', async () => {
         const scene = someScene();
         const facts = someFacts(scene, { acceptedSeq: 1 });
