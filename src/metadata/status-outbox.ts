@@ -4,7 +4,6 @@ import { judgeByHalving } from './halving.ts';
 import type { Metadata, StatusUpdate } from './metadata.ts';
 
 export interface StatusOutboxOptions {
-  /** A connection that fails while Redis is away rather than wait, or `stop` waits too. */
   readonly redis: Redis;
   readonly prefix: string;
   readonly metadata: Pick<Metadata, 'applyStatuses'>;
@@ -29,7 +28,7 @@ export interface StatusOutbox {
   flush(): Promise<void>;
   /** Begins to flush by itself. */
   start(): void;
-  /** Ends that, once the flush under way has ended. */
+  /** Ends that, once the flush under way has ended, or after 5 s without it: what it did not delete is sent again. */
   stop(): Promise<void>;
 }
 
@@ -124,7 +123,7 @@ export function createStatusOutbox({ redis, prefix, metadata, onError }: StatusO
     },
     async stop() {
       loop?.stopping.abort();
-      await loop?.ended;
+      await Promise.race([loop?.ended, pause(LONGEST_WAIT, undefined, { ref: false })]);
       loop = undefined;
     },
   };
