@@ -1,4 +1,5 @@
 import { AppError, type ErrorCode } from '#errors';
+import { systemCode } from './system-error.ts';
 
 /** What the system says of a disk, in our words. */
 const CODES: Readonly<Record<string, ErrorCode>> = {
@@ -32,15 +33,4 @@ export async function onDisk<T>(work: () => Promise<T>, signal?: AbortSignal): P
     const message = `The disk store failed: ${error instanceof Error ? error.message : String(error)}`;
     throw new AppError(CODES[code] ?? 'STORE_REJECTED', message, { cause: error, details: { code } });
   }
-}
-
-/** `ENOENT` and its kind, when the error comes from the system. */
-export function systemCode(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
-}
-
-/** True when there is no such file; a path that leads through a file names none either. */
-export function isMissing(error: unknown): boolean {
-  const code = systemCode(error);
-  return code === 'ENOENT' || code === 'ENOTDIR';
 }

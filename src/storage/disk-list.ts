@@ -1,8 +1,8 @@
 import type { Dirent } from 'node:fs';
 import { opendir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isMissing } from './disk-errors.ts';
 import { META_SUFFIX } from './disk-tree.ts';
+import { isMissing } from './system-error.ts';
 
 /** Entries of one directory held at once, so that memory does not grow with the directory. */
 const BATCH = 1_000;

@@ -2,9 +2,9 @@ import { constants } from 'node:fs';
 import { type FileHandle, open, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { z } from 'zod';
-import { isMissing } from './disk-errors.ts';
 import { type DiskTree, META_SUFFIX } from './disk-tree.ts';
 import type { ObjectInfo } from './store.ts';
+import { isMissing } from './system-error.ts';
 
 const meta = z.object({
   size: z.int().positive(),

@@ -1,8 +1,8 @@
 import { mkdir, open, realpath, rmdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { AppError } from '#errors';
-import { isMissing, systemCode } from './disk-errors.ts';
 import { assertKey } from './keys.ts';
+import { isMissing, systemCode } from './system-error.ts';
 
 /** Ends the name of the metadata beside an object; no safe name has `#`, and a key that ends so is refused. */
 export const META_SUFFIX = '#meta';

@@ -4,11 +4,11 @@ import { copyFile, type FileHandle, link, open, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { StoredFacts } from '#domain';
 import { AppError } from '#errors';
-import { isMissing, systemCode } from './disk-errors.ts';
 import { type Meta, openObject } from './disk-read.ts';
 import { type DiskTree, META_SUFFIX } from './disk-tree.ts';
 import { assertChecksum, assertSize, measure } from './measured.ts';
 import type { PutOptions, Source } from './store.ts';
+import { isMissing, systemCode } from './system-error.ts';
 
 /** Where the disk store works: `tree` holds the objects, `tmp` what is not yet one, on the same filesystem. */
 export interface Disk {

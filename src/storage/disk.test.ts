@@ -1,0 +1,126 @@
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { AppError } from '#errors';
+import { describeStore, pieces, sha256 } from '#test/contracts/store.ts';
+import { createDiskStore } from './disk.ts';
+import { onDisk } from './disk-errors.ts';
+import { verifyDiskUrl } from './disk-url.ts';
+
+const urlSecret = Buffer.from('the secret of this test');
+
+describeStore('the disk store', async () => {
+  const dir = await mkdtemp(join(tmpdir(), 'reelay-disk-'));
+  const store = createDiskStore({ dir, urlSecret, clock: Date.now });
+  return {
+    store,
+    behind: createDiskStore({ dir, urlSecret, clock: () => Date.now() - 120_000 }),
+    leftovers: async () => (await readdir(join(dir, 'tmp'))).length,
+    async fetch(url, range) {
+      try {
+        const { key } = verifyDiskUrl(urlSecret, url, Date.now());
+        const [, start, end] = /bytes=(\d+)-(\d+)/.exec(range ?? '') ?? [];
+        const part = range === undefined ? {} : { range: { start: Number(start), end: Number(end) } };
+        const { body } = await store.get(key, part);
+        return { status: range === undefined ? 200 : 206, bytes: await buffer(body) };
+      } catch (error) {
+        if (error instanceof AppError) return { status: error.status, bytes: Buffer.alloc(0) };
+        throw error;
+      }
+    },
+    async close() {
+      await store.close();
+      await rm(dir, { recursive: true });
+    },
+  };
+});
+
+describe('the disk store', () => {
+  let dir: string;
+  const open = () => createDiskStore({ dir, urlSecret, clock: Date.now });
+  const bytes = Buffer.from('some bytes');
+  const text = { contentType: 'text/plain' };
+
+  beforeEach(async () => {
+    dir = await mkdtemp(join(tmpdir(), 'reelay-disk-'));
+  });
+  afterEach(() => rm(dir, { recursive: true }));
+
+  test('keeps an object as a file that people find, and finds it again', async () => {
+    await open().put('projects/p/clip.txt', pieces(bytes), { ...text, filename: 'clip.txt' });
+    expect(await readFile(join(dir, 'objects/projects/p/clip.txt'))).toEqual(bytes);
+    expect(await open().head('projects/p/clip.txt')).toMatchObject({ checksum: sha256(bytes), filename: 'clip.txt' });
+  });
+
+  test('a symbolic link leads nowhere', async () => {
+    const store = open();
+    await store.check();
+    const outside = join(dir, 'outside');
+    await mkdir(outside);
+    await writeFile(join(outside, 'secret'), 'secret');
+    await writeFile(join(outside, 'secret#meta'), '{}');
+    await symlink(outside, join(dir, 'objects/link'));
+    await symlink(join(outside, 'secret'), join(dir, 'objects/file'));
+    const refused = expect.objectContaining({ code: 'STORE_REJECTED' });
+    await expect(store.get('link/secret')).rejects.toEqual(refused);
+    await expect(store.put('link/new', pieces(bytes), text)).rejects.toEqual(refused);
+    await expect(store.deleteMany(['link/secret'])).rejects.toEqual(refused);
+    await expect(store.list('link/')).rejects.toEqual(refused);
+    await expect(store.get('file')).rejects.toEqual(refused);
+    expect((await store.list('')).objects).toEqual([]);
+    expect(await readdir(outside)).toEqual(['secret', 'secret#meta']);
+  });
+
+  test('an object without its metadata is not there, and metadata has no key of its own', async () => {
+    const store = open();
+    await store.check();
+    await writeFile(join(dir, 'objects/half'), 'half');
+    expect(await store.head('half')).toBeUndefined();
+    expect((await store.list('')).objects).toEqual([]);
+    await expect(store.get('half#meta')).rejects.toMatchObject({ code: 'STORE_REJECTED' });
+  });
+
+  test('of puts of different bytes to one key, one wins whole', async () => {
+    const store = open();
+    const contents = Array.from({ length: 20 }, (_, index) => Buffer.from(`content ${index}`));
+    await Promise.all(contents.map((content) => store.put('key', pieces(content), text)));
+    const { body, info } = await store.get('key');
+    expect(sha256(await buffer(body))).toBe(info.checksum);
+  });
+
+  test('puts and deletions in one folder do not trip over each other', async () => {
+    const store = open();
+    const keys = Array.from({ length: 100 }, (_, index) => `staging/batch/${index}`);
+    await Promise.all(
+      keys.map(async (key) => {
+        await store.put(key, pieces(bytes), text);
+        await store.deleteMany([key]);
+      }),
+    );
+    expect(await readdir(join(dir, 'objects'))).toEqual([]);
+  });
+
+  test('what a crashed process left is removed once it is an hour old', async () => {
+    const tmp = join(dir, 'tmp');
+    await mkdir(tmp);
+    await writeFile(join(tmp, 'old'), 'x');
+    await writeFile(join(tmp, 'young'), 'x');
+    await utimes(join(tmp, 'old'), new Date(), new Date(Date.now() - 3_700_000));
+    await open().check();
+    expect(await readdir(tmp)).toEqual(['young']);
+  });
+
+  test.each([
+    ['ENOSPC', 'STORE_FULL'],
+    ['EDQUOT', 'STORE_FULL'],
+    ['EACCES', 'STORE_ACCESS_DENIED'],
+    ['EROFS', 'STORE_ACCESS_DENIED'],
+    ['EIO', 'STORE_UNAVAILABLE'],
+    ['ENAMETOOLONG', 'STORE_REJECTED'],
+  ])('%s is %s', async (code, ours) => {
+    const cause = Object.assign(new Error(code), { code });
+    await expect(onDisk(() => Promise.reject(cause))).rejects.toMatchObject({ code: ours, cause });
+  });
+});

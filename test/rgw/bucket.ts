@@ -1,0 +1,68 @@
+import { ListMultipartUploadsCommand, S3Client } from '@aws-sdk/client-s3';
+import { createS3Store } from '#storage/s3.ts';
+import type { S3Config, S3Limits } from '#storage/s3-bucket.ts';
+import type { Store } from '#storage/store.ts';
+import type { StoreUnderTest } from '#test/contracts/store.ts';
+import { startRgw } from '#test/rgw.ts';
+
+/** A bucket on a real S3: the one that `S3_ENDPOINT_URL` and `S3_BUCKET` name, else on an RGW started for it. */
+export interface TestBucket {
+  readonly config: S3Config;
+  /** A store on the bucket, or on it as seen through `changes`. Parts are of S3's least size, 5 MiB. */
+  open(changes?: Partial<S3Config>, limits?: Partial<S3Limits>, clock?: () => number): Store;
+  /** Keys with a multipart upload that is neither completed nor aborted. */
+  openUploads(): Promise<string[]>;
+  close(): Promise<void>;
+}
+
+const PART = 5 * 1024 ** 2;
+
+/** Credentials go into this process's environment, where the AWS SDK looks for them. */
+export async function openTestBucket(): Promise<TestBucket> {
+  const own = process.env.S3_ENDPOINT_URL && process.env.S3_BUCKET ? undefined : await startRgw();
+  Object.assign(process.env, own?.env);
+  const config: S3Config = {
+    kind: 's3',
+    bucket: process.env.S3_BUCKET ?? '',
+    endpoint: process.env.S3_ENDPOINT_URL,
+    forcePathStyle: process.env.S3_FORCE_PATH_STYLE === 'true',
+    region: process.env.AWS_REGION ?? 'us-east-1',
+    sse: undefined,
+    kmsKeyId: undefined,
+  };
+  const stores: Store[] = [];
+  const { bucket: Bucket, endpoint = '', region, forcePathStyle } = config;
+  const client = new S3Client({ endpoint, region, forcePathStyle });
+  return {
+    config,
+    open(changes = {}, limits = {}, clock = Date.now) {
+      const store = createS3Store({ ...config, ...changes }, { clock, limits: { partSize: PART, ...limits } });
+      stores.push(store);
+      return store;
+    },
+    async openUploads() {
+      const { Uploads = [] } = await client.send(new ListMultipartUploadsCommand({ Bucket }));
+      return Uploads.map(({ Key = '' }) => Key);
+    },
+    async close() {
+      await Promise.all(stores.map((store) => store.close()));
+      client.destroy();
+      await own?.stop();
+    },
+  };
+}
+
+/** The bucket as the contract's suite wants it. */
+export function underTest(bucket: TestBucket): StoreUnderTest {
+  return {
+    store: bucket.open(),
+    behind: bucket.open({}, {}, () => Date.now() - 120_000),
+    leftovers: async () => (await bucket.openUploads()).length,
+    async fetch(url, range) {
+      const answer = await fetch(url, range === undefined ? {} : { headers: { range } });
+      const bytes = Buffer.from(await answer.arrayBuffer());
+      return { status: answer.status, bytes: answer.ok ? bytes : Buffer.alloc(0) };
+    },
+    close: () => bucket.close(),
+  };
+}
