@@ -26,7 +26,7 @@ export interface Stack extends Credentials {
   stop(): Promise<void>;
   /** Starts it again on the same data; resolves when it is ready. */
   start(): Promise<void>;
-  /** Process id of a part, from its pid file. */
+  /** Process id of a part, from its pid file; 0 while it does not run. */
   pid(part: 'redis' | 'convex' | 'api' | 'worker'): Promise<number>;
   /** Stops it and removes its data. */
   remove(): Promise<void>;
@@ -70,7 +70,7 @@ export async function startStack(extra: NodeJS.ProcessEnv = {}): Promise<Stack> 
     metricsUrl: `http://127.0.0.1:${metricsPort}/metrics`,
     start,
     stop,
-    pid: async (part) => Number(await readFile(join(dataDir, 'run', `${part}.pid`), 'utf8')),
+    pid: async (part) => Number(await readFile(join(dataDir, 'run', `${part}.pid`), 'utf8').catch(() => 0)),
     async remove() {
       await stop();
       await rm(dataDir, { recursive: true, force: true });

@@ -1,6 +1,8 @@
 import type { AssetFacts } from '#domain';
 import type { AppError } from '#errors';
+import type { Logger } from '#log';
 import type { StatusUpdate } from '#metadata/metadata.ts';
+import type { StatusOutbox } from '#metadata/status-outbox.ts';
 import type { Pack, PackFile } from '#queues/catalog.ts';
 import type { Run } from './run.ts';
 
@@ -20,9 +22,9 @@ export interface StatusReporter {
 }
 
 export interface ReporterPorts {
-  readonly put: (updates: readonly StatusUpdate[]) => Promise<void>;
+  readonly outbox: Pick<StatusOutbox, 'put'>;
+  readonly log: Logger;
   readonly now: () => number;
-  readonly onLost: (error: unknown) => void;
 }
 
 export function createStatusReporter(ports: ReporterPorts, pack: Pack, run: Run): StatusReporter {
@@ -50,10 +52,10 @@ export function createStatusReporter(ports: ReporterPorts, pack: Pack, run: Run)
       const updates = [...changed].map(update);
       changed.clear();
       run.progress([...fractions.values()].reduce((sum, fraction) => sum + fraction, 0) / pack.files.length);
-      ports.put(updates).catch(ports.onLost);
+      ports.outbox.put(updates).catch((err: unknown) => ports.log.warn({ err }, 'A progress report was lost'));
     },
     async report(files, status, { error, nextRetryAt } = {}) {
-      await ports.put(files.map((file) => ({ ...update(file), status, nextRetryAt, error: error?.toFacts() })));
+      await ports.outbox.put(files.map((file) => ({ ...update(file), status, nextRetryAt, error: error?.toFacts() })));
     },
   };
 }

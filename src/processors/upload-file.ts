@@ -4,13 +4,13 @@ import type { PackFile } from '#queues/catalog.ts';
 import { PACKING } from '#queues/packing.ts';
 import type { PutOptions } from '#storage/store.ts';
 import { assetFacts } from './status-reporter.ts';
-import type { FileParts } from './upload.ts';
+import type { UploadParts } from './upload.ts';
 
 /**
- * Brings a file's bytes to their final key, verified there, and records it: a start after this one only
- * commits. Whole staged objects are copied inside the store, everything else is streamed.
+ * Brings a file's bytes to their final key, verified there. Whole staged objects are copied inside the store,
+ * everything else is streamed.
  */
-export async function storeFile({ ports, run, state, reporter }: FileParts, file: PackFile): Promise<StoredFacts> {
+export async function storeFile({ ports, run, state, reporter }: UploadParts, file: PackFile): Promise<StoredFacts> {
   const { origin, s3Key } = file;
   const options: PutOptions = {
     contentType: file.contentType,
@@ -29,12 +29,15 @@ export async function storeFile({ ports, run, state, reporter }: FileParts, file
   if (file.size !== undefined && stored.size !== file.size) {
     throw new AppError('SIZE_MISMATCH', `${file.filename} has ${stored.size} bytes, ${file.size} were announced.`);
   }
-  await state.writeStored(file.assetId, stored);
   return stored;
 }
 
 /** Makes a stored file `ready` in Convex. Throws what Convex said of this one file. */
-export async function commitFile({ ports, pack, run }: FileParts, file: PackFile, stored: StoredFacts): Promise<void> {
+export async function commitFile(
+  { ports, pack, run }: UploadParts,
+  file: PackFile,
+  stored: StoredFacts,
+): Promise<void> {
   const { url, expiresAt } = await ports.store.signGet(stored.s3Key, { expiresInSeconds: ports.urlSeconds });
   const result = await ports.commit({
     facts: assetFacts(pack, file, run.jobId),

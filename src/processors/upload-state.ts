@@ -15,8 +15,8 @@ export interface UploadState {
   /** Since when a dependency is away without a file having come to its end; milliseconds since the epoch. */
   readonly awaySince: number | undefined;
   journal(assetId: string): Journal;
-  writeStored(assetId: string, stored: StoredFacts): Promise<void>;
-  writeEnd(assetId: string, end: 'ready' | ErrorFacts): Promise<void>;
+  writeStored(files: readonly (readonly [assetId: string, stored: StoredFacts])[]): Promise<void>;
+  writeEnds(files: readonly (readonly [assetId: string, end: 'ready' | ErrorFacts])[]): Promise<void>;
   writeTrouble(error: AppError, awaySince: number | undefined): Promise<void>;
 }
 
@@ -34,9 +34,18 @@ export async function readUploadState(facts: JobFacts): Promise<UploadState> {
     },
     awaySince: away > 0 ? away : undefined,
     journal: (assetId) => journalOf(facts, `part:${assetId}:`),
-    writeStored: (assetId, stored) => facts.write({ [`stored:${assetId}`]: JSON.stringify(stored) }),
-    writeEnd: (assetId, end) =>
-      facts.write({ [`end:${assetId}`]: end === 'ready' ? end : JSON.stringify(end), away: '' }),
+    async writeStored(files) {
+      if (files.length === 0) return;
+      await facts.write(
+        Object.fromEntries(files.map(([assetId, stored]) => [`stored:${assetId}`, JSON.stringify(stored)])),
+      );
+    },
+    writeEnds: (files) =>
+      facts.write(
+        Object.fromEntries(
+          files.map(([assetId, end]) => [`end:${assetId}`, end === 'ready' ? end : JSON.stringify(end)]),
+        ),
+      ),
     writeTrouble: (error, awaySince) =>
       facts.write({
         [ERROR_FIELD]: JSON.stringify(error.toFacts()),

@@ -14,8 +14,11 @@ export interface Batches {
   /** Intake, after the jobs: its packs may run. */
   accept(batchId: string): Promise<void>;
   isAccepted(batchId: string): Promise<boolean>;
-  /** Writes the end of one file; `ready` is never taken back. Tells whether it was the last one missing. */
-  finish(batchId: string, assetId: string, end: 'ready' | ErrorFacts): Promise<{ last: boolean }>;
+  /** Writes the ends of files; `ready` is never taken back. Tells whether none is missing now. */
+  finish(
+    batchId: string,
+    ends: readonly (readonly [assetId: string, end: 'ready' | ErrorFacts])[],
+  ): Promise<{ last: boolean }>;
   view(batchId: string): Promise<BatchView | undefined>;
 }
 
@@ -33,13 +36,17 @@ export interface OpenBatch {
 const TTL_SECONDS = 30 * 86_400;
 const FILE = 'file:';
 
-/** KEYS batch; ARGV field, value, ttl. Answers 1 when every file has its end, and 0 for a batch long forgotten. */
+/** Fields of a record that are not files: state, project, owner, total, size, createdAt. */
+const FACTS = 6;
+
+/** KEYS batch; ARGV ttl, then fields and values. Answers 1 when every file has its end, and 0 for a batch long forgotten. */
 const finishScript = defineScript(`
   if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
-  if redis.call('HGET', KEYS[1], ARGV[1]) ~= 'ready' then redis.call('HSET', KEYS[1], ARGV[1], ARGV[2]) end
-  redis.call('EXPIRE', KEYS[1], ARGV[3])
-  local facts = 6
-  if redis.call('HLEN', KEYS[1]) - facts >= tonumber(redis.call('HGET', KEYS[1], 'total')) then return 1 end
+  for i = 2, #ARGV, 2 do
+    if redis.call('HGET', KEYS[1], ARGV[i]) ~= 'ready' then redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
+  end
+  redis.call('EXPIRE', KEYS[1], ARGV[1])
+  if redis.call('HLEN', KEYS[1]) - ${FACTS} >= tonumber(redis.call('HGET', KEYS[1], 'total')) then return 1 end
   return 0
 `);
 
@@ -56,9 +63,9 @@ export function createBatches(redis: Redis, prefix: string): Batches {
     async isAccepted(batchId) {
       return (await redis.hget(key(batchId), 'state')) === 'accepted';
     },
-    async finish(batchId, assetId, end) {
-      const value = end === 'ready' ? end : JSON.stringify(end);
-      return { last: (await finishScript(redis, [key(batchId)], [FILE + assetId, value, TTL_SECONDS])) === 1 };
+    async finish(batchId, ends) {
+      const fields = ends.flatMap(([assetId, end]) => [FILE + assetId, end === 'ready' ? end : JSON.stringify(end)]);
+      return { last: (await finishScript(redis, [key(batchId)], [TTL_SECONDS, ...fields])) === 1 };
     },
     async view(batchId) {
       const hash = await redis.hgetall(key(batchId));

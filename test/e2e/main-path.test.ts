@@ -109,7 +109,9 @@ describe('20 clients that race to upload one asset type of one scene', () => {
     await until(
       async () => {
         const now = await Promise.all(parts.map((part) => stack.pid(part)));
-        return now.every((pid, index) => pid !== pids[index]) && (await fetch(`${stack.apiUrl}/health/ready`)).ok;
+        return (
+          now.every((pid, index) => pid > 0 && pid !== pids[index]) && (await fetch(`${stack.apiUrl}/health/ready`)).ok
+        );
       },
       { within: 60_000, what: 'all four processes to be started again' },
     );
