@@ -4,10 +4,10 @@ import { newAssetId, newBatchId } from '#queues/ids.ts';
 import { objectKey, stagingKey } from '#storage/keys.ts';
 import type { Source } from '#storage/store.ts';
 import { type Access, callerOf } from './auth.ts';
-import { correlationIdOf, logOf } from './correlation.ts';
+import { logOf } from './correlation.ts';
 import { invalid } from './field-error.ts';
 import { type FormFile, readForm } from './form.ts';
-import { type PlannedFile, takeIn } from './intake.ts';
+import { intakeOf, type PlannedFile, takeIn } from './intake.ts';
 import { mediaType } from './media-type.ts';
 import { parse } from './parse.ts';
 import type { ApiPorts } from './ports.ts';
@@ -44,13 +44,7 @@ export function forms(router: Router, ports: ApiPorts, access: Access): void {
     try {
       const { assetType, visibility, ...entity } = parse(uploadFields, await readForm(req, take));
       await access.require(caller, 'assets:write', entity.project);
-      const intake = {
-        batchId,
-        entity,
-        correlationId: correlationIdOf(res),
-        createdBy: caller.id,
-        createdAt: ports.clock(),
-      };
+      const intake = intakeOf(ports, res, batchId, entity);
       const files = staged.map(({ filename, said, s3Key: key, size, checksum }): PlannedFile => {
         const assetId = newAssetId();
         const s3Key = objectKey(entity, assetType, assetId, filename);

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
+import type { Response } from 'express';
 import pLimit from 'p-limit';
 import type { AssetFacts, EntityRef } from '#domain';
 import type { Logger } from '#log';
@@ -9,6 +10,8 @@ import { packFiles } from '#queues/packing.ts';
 import type { AcceptedBatch, PlannedPack } from '#queues/producer.ts';
 import { stagingKey } from '#storage/keys.ts';
 import type { Source } from '#storage/store.ts';
+import { callerOf } from './auth.ts';
+import { correlationIdOf } from './correlation.ts';
 import type { ApiPorts } from './ports.ts';
 
 /** Who sent a request, when, and where its assets belong. */
@@ -37,6 +40,21 @@ export interface UploadAnswer {
 }
 
 type Ports = Pick<ApiPorts, 'store' | 'producer' | 'outbox' | 'metrics'>;
+
+/** The facts of the request that `res` answers. */
+export function intakeOf(
+  { clock }: Pick<ApiPorts, 'clock'>,
+  res: Response,
+  batchId: string,
+  entity: EntityRef,
+): Intake {
+  return {
+    ...{ batchId, entity },
+    correlationId: correlationIdOf(res),
+    createdBy: callerOf(res).id,
+    createdAt: clock(),
+  };
+}
 
 const STAGING_AT_ONCE = 8;
 

@@ -23,12 +23,7 @@ const WRITES = new Set([
 export function queuesBoard({ producer, config }: ApiPorts): Router {
   const serverAdapter = new ExpressAdapter();
   serverAdapter.setBasePath(PATH);
-  const queues = Object.values(producer.lanes).map((queue) => {
-    const adapter = new BullMQAdapter(queue);
-    adapter.setFormatter('data', redact);
-    adapter.setFormatter('returnValue', redact);
-    return adapter;
-  });
+  const queues = Object.values(producer.lanes).map((queue) => new BullMQAdapter(queue));
   const before: BeforeHook = ({ method, route }) =>
     method === 'get' || WRITES.has(route) ? { allow: true } : { allow: false, status: 403, message: 'Closed here.' };
   createBullBoard({
@@ -36,7 +31,10 @@ export function queuesBoard({ producer, config }: ApiPorts): Router {
     serverAdapter,
     options: {
       uiConfig: { boardTitle: 'Reelay', hideDocsLink: true },
-      handlerHooks: { before, after: async (_context, result) => ({ ...result, body: redact(result.body) }) },
+      handlerHooks: {
+        before,
+        after: (_context, { status, body }) => ({ ...(status && { status }), body: hide(body) as typeof body }),
+      },
     },
   });
   const router = Router();
@@ -52,11 +50,7 @@ export function queuesBoard({ producer, config }: ApiPorts): Router {
 const BOARD_POLICY =
   "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'";
 
-/** A URL's query may be its permission, and a caller's metadata is not the admin's business. */
-function redact<Value>(value: Value): Value {
-  return hide(value) as Value;
-}
-
+/** A URL's query may be its permission, and a caller's metadata is not the admin's business: in data, errors and logs. */
 function hide(value: unknown): unknown {
   if (typeof value === 'string') return value.replace(/(https?:\/\/[^\s"'?]+)\?[^\s"']*/g, '$1?[hidden]');
   if (Array.isArray(value)) return value.map(hide);

@@ -4,8 +4,8 @@ import { AppError, toAppError } from '#errors';
 import { newAssetId, newBatchId } from '#queues/ids.ts';
 import { objectKey } from '#storage/keys.ts';
 import { type Access, callerOf } from './auth.ts';
-import { correlationIdOf, logOf } from './correlation.ts';
-import { type PlannedFile, sha256, takeIn } from './intake.ts';
+import { logOf } from './correlation.ts';
+import { intakeOf, type PlannedFile, sha256, takeIn } from './intake.ts';
 import { mediaType } from './media-type.ts';
 import { type Located, locate } from './origins.ts';
 import { checkCount, jsonBody, parse } from './parse.ts';
@@ -20,16 +20,9 @@ export function uploads(router: Router, ports: ApiPorts, access: Access): void {
   const post: RequestHandler = async (req, res) => {
     checkCount(req.body?.files, LIMITS.files, 'files');
     const body = parse(uploadBody, req.body);
-    const caller = callerOf(res);
-    await access.require(caller, 'assets:write', body.project);
+    await access.require(callerOf(res), 'assets:write', body.project);
     const { project, session, scene } = body;
-    const intake = {
-      batchId: newBatchId(),
-      entity: { project, session, scene },
-      correlationId: correlationIdOf(res),
-      createdBy: caller.id,
-      createdAt: ports.clock(),
-    };
+    const intake = intakeOf(ports, res, newBatchId(), { project, session, scene });
     const files = await plan(body, ports.config.uploadRoots);
     res.status(202).json(await takeIn(ports, intake, files, logOf(res)));
   };
