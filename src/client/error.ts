@@ -95,6 +95,20 @@ export function unreachable(url: string, cause: unknown): ReelayError {
   );
 }
 
+/** A file of this machine that was to be sent. */
+export function fileUnreadable(path: string, cause: unknown): ReelayError {
+  return new ReelayError(
+    {
+      code: 'FILE_UNREADABLE',
+      message: `${path} cannot be read (${wordsOf(cause)}).`,
+      retryable: false,
+      nextAction: 'Check the path and the rights to read it, then upload again.',
+      details: { path },
+    },
+    { cause },
+  );
+}
+
 function wordsOf(reason: unknown): string {
   if (!(reason instanceof Error)) return String(reason);
   return 'code' in reason && typeof reason.code === 'string' ? reason.code : reason.message;

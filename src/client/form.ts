@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { ReelayError } from './error.ts';
+import { fileUnreadable, ReelayError } from './error.ts';
 
 /** Where the bytes of an upload come from. */
 export type FileContent =
@@ -22,9 +22,9 @@ export async function openContent(content: FileContent): Promise<OpenedFile> {
   if ('stream' in content) return { size: content.size, chunks: content.stream };
   const { path } = content;
   const facts = await stat(path).catch((cause: unknown) => {
-    throw unreadable(path, cause);
+    throw fileUnreadable(path, cause);
   });
-  if (!facts.isFile()) throw unreadable(path, new Error('it is not a file'));
+  if (!facts.isFile()) throw fileUnreadable(path, new Error('it is not a file'));
   return { size: facts.size, chunks: readFile(path) };
 }
 
@@ -111,22 +111,13 @@ async function* readFile(path: string): AsyncGenerator<Uint8Array> {
   try {
     yield* createReadStream(path, { highWaterMark: 256 * 1024 });
   } catch (cause) {
-    throw unreadable(path, cause);
+    throw fileUnreadable(path, cause);
   }
 }
 
 /** As the URL standard's form encoding escapes names: a quote or line break cannot end the header. */
 function quoted(name: string): string {
   return name.replaceAll('\r', '%0D').replaceAll('\n', '%0A').replaceAll('"', '%22');
-}
-
-function unreadable(path: string, cause: unknown): ReelayError {
-  const message = `${path} cannot be read (${cause instanceof Error ? cause.message : String(cause)}).`;
-  const nextAction = 'Check the path and the rights to read it, then upload again.';
-  return new ReelayError(
-    { code: 'FILE_UNREADABLE', message, retryable: false, nextAction, details: { path } },
-    { cause },
-  );
 }
 
 function changed(filename: string, size: number): ReelayError {

@@ -1,0 +1,93 @@
+import type { Writable } from 'node:stream';
+import { Command, CommanderError } from 'commander';
+import { createClient, ReelayError } from '#client/client.ts';
+import packageJson from '../../package.json' with { type: 'json' };
+import type { Act, Context, GlobalOptions } from './context.ts';
+import { findCredentials } from './credentials.ts';
+import { EXIT, EXIT_CODES_HELP, type ExitCode, exitOf, UsageError } from './exit.ts';
+import { jobs } from './jobs.ts';
+import { createOutput } from './output.ts';
+import { upload } from './upload.ts';
+import { url } from './url.ts';
+import { watch } from './watch.ts';
+
+/** The process as the program sees it. */
+export interface Terminal {
+  readonly env: NodeJS.ProcessEnv;
+  readonly cwd: string;
+  readonly stdout: Writable;
+  readonly stderr: Writable & { readonly isTTY?: boolean | undefined };
+  /** Aborted by Ctrl-C. */
+  readonly signal: AbortSignal;
+}
+
+const HELP = `
+Credentials: --api-url and --key, else REELAY_API_URL and REELAY_KEY, else credentials.json in REELAY_DATA
+(.reelay unless set), which npm run up writes.
+${EXIT_CODES_HELP}
+
+Examples:
+  reelay upload clip.mp4 --project demo --session s1 --scene intro
+  reelay upload renders/ --project demo --session s1 --scene intro --json
+  reelay watch b_6mhF1kUZ2c0Yk3xqS9aT
+  reelay jobs --state failed
+  reelay url a_0dQvWn7m2JtLbE5yR8pX --download`;
+
+/** Runs one command line, without `node` and the script. Answers what the process ends with; throws only faults. */
+export async function run(argv: readonly string[], terminal: Terminal): Promise<ExitCode> {
+  const { stdout, stderr, signal } = terminal;
+  let exit: ExitCode = EXIT.ok;
+
+  const act: Act = (perform) =>
+    async function (this: Command) {
+      const options = this.optsWithGlobals<GlobalOptions>();
+      const output = createOutput(stdout, stderr, options.json === true);
+      const context: Context = {
+        args: this.args,
+        output,
+        signal,
+        base: baseOf(terminal),
+        async connect() {
+          return createClient(await findCredentials(options, terminal.env));
+        },
+      };
+      try {
+        exit = await perform(context, this.opts());
+      } catch (thrown) {
+        if (signal.aborted) exit = EXIT.interrupted;
+        else if (thrown instanceof UsageError) this.error(`error: ${thrown.message}`);
+        else if (thrown instanceof ReelayError) {
+          output.error(thrown);
+          exit = exitOf(thrown);
+        } else throw thrown;
+      }
+    };
+
+  const program = new Command('reelay')
+    .description('Upload assets to Reelay and follow them.')
+    .version(packageJson.version)
+    .option('--api-url <url>', 'where the API answers')
+    .option('--key <key>', 'API key')
+    .option('--json', 'print one JSON document instead of text')
+    .configureOutput({ writeOut: (text) => stdout.write(text), writeErr: (text) => stderr.write(text) })
+    .configureHelp({ showGlobalOptions: true })
+    .addHelpText('after', HELP)
+    .exitOverride();
+  for (const add of [upload, watch, jobs, url]) add(program, act);
+  for (const command of [program, ...program.commands]) {
+    command.showHelpAfterError(`Usage: ${command.createHelp().commandUsage(command)}`);
+  }
+
+  try {
+    await program.parseAsync([...argv], { from: 'user' });
+    return exit;
+  } catch (thrown) {
+    if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? EXIT.ok : EXIT.usage;
+    throw thrown;
+  }
+}
+
+/** `npm run cli` works in the package's own folder, and says where its caller was. */
+function baseOf({ env, cwd }: Terminal): string {
+  return (env.npm_lifecycle_event === 'cli' && env.INIT_CWD) || cwd;
+}

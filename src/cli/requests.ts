@@ -1,0 +1,42 @@
+import type { LocalFile } from './collect.ts';
+
+/** Small files travel together in JSON, a larger one alone as a form. */
+export type Request =
+  | { readonly kind: 'inline'; readonly files: readonly LocalFile[]; readonly bytes: number }
+  | { readonly kind: 'form'; readonly files: readonly [LocalFile]; readonly bytes: number };
+
+const MIB = 2 ** 20;
+const SMALL = MIB;
+/** The API takes 5,000 files and 16 MiB of JSON a request; a margin is left for a file that still grows. */
+const FILES = 5_000;
+const JSON_BYTES = 12 * MIB;
+/** Field names and punctuation of one file in JSON, rounded up. */
+const JSON_OVERHEAD = 256;
+
+/** Divides files, in their order, into as few requests as the limits of the API allow. */
+export function planRequests(files: readonly LocalFile[]): Request[] {
+  const requests: Request[] = [];
+  let group: LocalFile[] = [];
+  let json = 0;
+  const close = () => {
+    if (group.length > 0) requests.push({ kind: 'inline', files: group, bytes: sum(group) });
+    group = [];
+    json = 0;
+  };
+  for (const file of files) {
+    if (file.size > SMALL) {
+      requests.push({ kind: 'form', files: [file], bytes: file.size });
+      continue;
+    }
+    const cost = Math.ceil(file.size / 3) * 4 + Buffer.byteLength(JSON.stringify(file.name)) + JSON_OVERHEAD;
+    if (group.length === FILES || json + cost > JSON_BYTES) close();
+    group.push(file);
+    json += cost;
+  }
+  close();
+  return requests;
+}
+
+function sum(files: readonly LocalFile[]): number {
+  return files.reduce((total, file) => total + file.size, 0);
+}
