@@ -54,7 +54,10 @@ export async function compose(config: Config, name: string, role: RedisRole): Pr
     token: serviceTokens(signingKey),
     onMutation: (mutation) => metrics.convexMutations.inc({ function: mutation }),
   });
-  const outbox = createStatusOutbox({ redis, prefix, metadata });
+  const outbox = createStatusOutbox({
+    ...{ redis, prefix, metadata },
+    onError: onError('The status outbox could not be flushed'),
+  });
   const producer = createProducer(redis, prefix, onError('A queue had an error'));
   const urlCache = createUrlCache({
     redis,
