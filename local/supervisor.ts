@@ -11,8 +11,9 @@ const STOP_ORDER = [['worker', 'api'], ['convex'], ['redis']] as const;
 
 export interface Supervisor {
   /**
-   * Starts what there is, each part once those are up that it calls from its first moment, and runs `afterConvex`
-   * once Convex serves. Throws `StartError`; the caller then stops.
+   * Starts what there is, each part once those are up that it calls from its first moment. `afterConvex` runs once
+   * Convex serves and before the worker starts: `/health/ready`, which wants a worker, thus says that it is done.
+   * Throws `StartError`; the caller then stops.
    */
   start(parts: Parts, afterConvex: () => Promise<void>): Promise<void>;
   /** Stops what runs, in order; resolves when all are gone. */
@@ -40,11 +41,10 @@ export function createSupervisor(dataDir: string, say: (line: string) => void): 
   return {
     async start(parts, afterConvex) {
       const redis = startPart(parts.redis);
-      const convex = startPart(parts.convex);
+      const seeded = startPart(parts.convex).then(afterConvex);
       await Promise.all([
         redis.then(() => startPart(parts.api)),
-        convex.then(afterConvex),
-        Promise.all([redis, convex]).then(() => startPart(parts.worker)),
+        Promise.all([redis, seeded]).then(() => startPart(parts.worker)),
       ]);
     },
     async stop() {
