@@ -19,9 +19,11 @@ export async function findCredentials(
   options: { apiUrl?: string | undefined; key?: string | undefined },
   env: NodeJS.ProcessEnv,
 ): Promise<Credentials> {
-  const apiUrl = options.apiUrl || env.REELAY_API_URL;
-  const key = options.key || env.REELAY_KEY;
-  if (apiUrl && !URL.canParse(apiUrl)) throw new UsageError(`The API URL ${apiUrl} is not a URL.`);
+  const apiUrl = options.apiUrl || env.REELAY_API_URL || undefined;
+  const key = options.key || env.REELAY_KEY || undefined;
+  if (apiUrl && !z.url({ protocol: /^https?$/ }).safeParse(apiUrl).success) {
+    throw new UsageError(`The API URL ${apiUrl} is not an http or https URL.`);
+  }
   if (apiUrl && key) return { apiUrl, key };
   const path = join(env.REELAY_DATA || '.reelay', 'credentials.json');
   const local = await readLocal(path);

@@ -1,7 +1,7 @@
 import type { Writable } from 'node:stream';
 import { Command, CommanderError } from 'commander';
 import { createClient, ReelayError } from '#client/client.ts';
-import packageJson from '../../package.json' with { type: 'json' };
+import packageJson from '#package' with { type: 'json' };
 import type { Act, Context, GlobalOptions } from './context.ts';
 import { findCredentials } from './credentials.ts';
 import { EXIT, EXIT_CODES_HELP, type ExitCode, exitOf, UsageError } from './exit.ts';
