@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
 /** `npm test` runs project `base`; what needs apt packages beyond redis-server and ffmpeg is project `more`. */
-const heavy = ['test/rgw/**/*.test.ts', 'test/browser/**/*.test.ts'];
+const heavy = ['test/rgw/**/*.test.ts', 'test/browser/**/*.test.ts', 'test/containers/**/*.test.ts'];
 
 export default defineConfig({
   test: {

@@ -35,7 +35,8 @@ function installPackages() {
   const why = outdated();
   if (!why) return;
   say(`${why}: running npm ci`);
-  if (!run('npm', ['ci', '--no-fund', '--no-audit'])) fail('npm ci failed; its own words are above.');
+  // Quiet: npm may run on an old Node here, and would warn of every package that wants the one it installs.
+  if (!run('npm', ['ci', '--loglevel=error'])) fail('npm ci failed; its own words are above.');
 }
 
 /** Compares what the lock file asks for with what npm wrote down as installed. */
