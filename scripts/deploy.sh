@@ -11,5 +11,5 @@ if [ -n "${CONVEX_SELF_HOSTED_ADMIN_KEY_FILE:-}" ]; then
 fi
 jwks=$(node scripts/provision.ts jwks)
 npx convex env set REELAY_JWKS "$jwks"
-npx convex deploy --yes --typecheck disable
+npx convex deploy --yes --typecheck disable --codegen disable
 node scripts/provision.ts credentials
