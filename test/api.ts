@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Readable } from 'node:stream';
 import type { Redis } from 'ioredis';
 import { newApiKey } from '#api/api-key.ts';
 import { createApi } from '#api/app.ts';
@@ -21,6 +20,7 @@ import { createProducer } from '#queues/producer.ts';
 import { verifyDiskUrl } from '#storage/disk-url.ts';
 import { downloadName } from '#storage/keys.ts';
 import { openStore } from '#storage/open.ts';
+import { bytesSource } from '#storage/source.ts';
 import { someCommit } from './asset-facts.ts';
 import { startEngine, type TestEngine } from './engine.ts';
 import { startRedis, type TestRedis } from './redis.ts';
@@ -113,8 +113,7 @@ export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
     async stored(entity, bytes, own = {}) {
       const commit = someCommit(entity, own);
       const { s3Key, contentType, filename } = commit.facts;
-      const source = { size: bytes.length, open: async (from: number) => Readable.from([bytes.subarray(from)]) };
-      const stored = await store.put(s3Key, source, { contentType, filename });
+      const stored = await store.put(s3Key, bytesSource(bytes), { contentType, filename });
       const signed = await store.signGet(s3Key, { expiresInSeconds: 3_600, filename });
       const url = { s3Url: signed.url, urlExpiresAt: signed.expiresAt };
       const [result] = await metadata.commit([{ ...commit, stored, url }]);

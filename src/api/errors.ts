@@ -6,7 +6,7 @@ import { correlationIdOf, logOf } from './correlation.ts';
 const RETRY_AFTER: Readonly<Record<number, number>> = { 429: 10, 503: 5 };
 
 /** Headers that described an answer that did not come about. */
-const STALE_HEADERS = ['Content-Type', 'Content-Disposition', 'Content-Security-Policy', 'Cache-Control', 'ETag'];
+const STALE_HEADERS = ['Content-Type', 'ETag', 'Last-Modified'];
 
 /** An error as a caller sees it. Words of unforeseen errors stay in the log: they may tell too much. */
 export function toBody(error: AppError, correlationId: string): { error: ErrorFacts & { correlationId: string } } {

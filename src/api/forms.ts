@@ -7,12 +7,13 @@ import { type Access, callerOf } from './auth.ts';
 import { logOf } from './correlation.ts';
 import { invalid } from './field-error.ts';
 import { type FormFile, readForm } from './form.ts';
+import { inFlight } from './in-flight.ts';
 import { intakeOf, type PlannedFile, takeIn } from './intake.ts';
 import { mediaType } from './media-type.ts';
 import { parse } from './parse.ts';
 import type { ApiPorts } from './ports.ts';
 import { resource } from './resource.ts';
-import { contentType, filename, uploadFields } from './schemas.ts';
+import { contentType, filename, noQuery, uploadFields } from './schemas.ts';
 
 interface StagedFile extends StoredFacts {
   readonly filename: string;
@@ -31,6 +32,7 @@ export function forms(router: Router, ports: ApiPorts, access: Access): void {
   const post: RequestHandler = async (req, res) => {
     const caller = callerOf(res);
     access.requireScope(caller, 'assets:write');
+    parse(noQuery, req.query);
     const batchId = newBatchId();
     const keys: string[] = [];
     const staged: StagedFile[] = [];
@@ -59,7 +61,7 @@ export function forms(router: Router, ports: ApiPorts, access: Access): void {
       throw error;
     }
   };
-  resource(router, '/v1/uploads/files', { post });
+  resource(router, '/v1/uploads/files', { post: [inFlight(ports, 'intake'), post] });
 }
 
 /** Throws `VALIDATION_FAILED` for a part whose file has no proper name. */

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { Readable } from 'node:stream';
 import type { Response } from 'express';
 import pLimit from 'p-limit';
 import type { AssetFacts, EntityRef } from '#domain';
@@ -9,7 +8,7 @@ import { JOBS, type PackFile } from '#queues/catalog.ts';
 import { packFiles } from '#queues/packing.ts';
 import type { AcceptedBatch, PlannedPack } from '#queues/producer.ts';
 import { stagingKey } from '#storage/keys.ts';
-import type { Source } from '#storage/store.ts';
+import { bytesSource } from '#storage/source.ts';
 import { callerOf } from './auth.ts';
 import { correlationIdOf } from './correlation.ts';
 import type { ApiPorts } from './ports.ts';
@@ -110,7 +109,7 @@ async function stage(
   });
   if (key !== undefined) {
     const bytes = Buffer.concat(parts);
-    await store.put(key, sourceOf(bytes), { contentType: 'application/octet-stream', checksum: sha256(bytes) });
+    await store.put(key, bytesSource(bytes), { contentType: 'application/octet-stream', checksum: sha256(bytes) });
   }
   return planned;
 }
@@ -139,10 +138,6 @@ function toAnswer({ batchId, jobs }: AcceptedBatch): UploadAnswer {
       files: files.map(({ assetId, filename }) => ({ assetId, filename })),
     })),
   };
-}
-
-function sourceOf(bytes: Buffer): Source {
-  return { size: bytes.length, open: async (offset) => Readable.from([bytes.subarray(offset)]) };
 }
 
 export function sha256(bytes: Buffer): string {

@@ -105,6 +105,9 @@ function sceneError(type: AssetType, scene: string | undefined): string | undefi
   return scene === undefined ? `${type} belongs to a scene: name one.` : `${type} belongs to the session itself.`;
 }
 
+/** For calls that change something: an option this version does not know must not be ignored. */
+export const noQuery = z.strictObject({});
+
 const ourId = z.string().regex(/^[\w-]{1,128}$/, 'Must be an id that Reelay gave.');
 
 export const assetParams = z.object({ assetId: ourId });

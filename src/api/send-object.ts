@@ -2,7 +2,7 @@ import { pipeline } from 'node:stream/promises';
 import { create as contentDisposition } from 'content-disposition';
 import type { Request, Response } from 'express';
 import { AppError } from '#errors';
-import type { ByteRange, Store } from '#storage/store.ts';
+import type { ByteRange, ObjectInfo, Store } from '#storage/store.ts';
 import { logOf } from './correlation.ts';
 
 export interface SentObject {
@@ -14,42 +14,45 @@ export interface SentObject {
 
 /**
  * Streams an object: whole, one range (206), or nothing for HEAD and for a copy that is still fresh (304).
- * What callers stored is foreign content on our own origin: it is never sniffed, and runs in a sandbox.
- * Throws `NOT_FOUND`, `RANGE_NOT_SATISFIABLE`.
+ * Throws `NOT_FOUND`, `RANGE_NOT_SATISFIABLE`, or what the store throws before the first byte.
  */
 export async function sendObject(req: Request, res: Response, store: Store, object: SentObject): Promise<void> {
-  const { key, filename, download } = object;
-  const info = await store.head(key);
+  const info = await store.head(object.key);
   if (!info) throw new AppError('NOT_FOUND', 'The object is not in the store.');
   const etag = info.etag.startsWith('"') ? info.etag : `"${info.etag}"`;
-  const range = askedRange(req, res, info.size, etag);
-  res.set({
-    'Accept-Ranges': 'bytes',
-    'Cache-Control': 'private, max-age=60',
-    'Content-Disposition': contentDisposition(filename ?? info.filename, { type: download ? 'attachment' : 'inline' }),
-    'Content-Security-Policy':
-      "sandbox; default-src 'none'; media-src 'self'; img-src 'self'; style-src 'unsafe-inline'",
-    'Content-Type': info.contentType ?? 'application/octet-stream',
-    'Last-Modified': new Date(info.lastModified).toUTCString(),
-    ETag: etag,
-  });
+  res.set({ ETag: etag, 'Last-Modified': new Date(info.lastModified).toUTCString() });
   if (req.fresh) {
     res.status(304).end();
     return;
   }
-  if (range) res.status(206).set('Content-Range', `bytes ${range.start}-${range.end}/${info.size}`);
-  res.set('Content-Length', String(range ? range.end - range.start + 1 : info.size));
+  const range = askedRange(req, res, info.size, etag);
   if (req.method === 'HEAD') {
+    describe(res, info, object, range);
     res.end();
     return;
   }
   const gone = new AbortController();
   res.once('close', () => gone.abort());
-  const { body } = await store.get(key, { signal: gone.signal, ...(range && { range }) });
+  const { body } = await store.get(object.key, { signal: gone.signal, ...(range && { range }) });
+  describe(res, info, object, range);
   await pipeline(body, res).catch((err: unknown) => {
-    if (res.writableFinished || gone.signal.aborted) logOf(res).debug({ err }, 'the reader went away');
-    else throw err;
+    if (!gone.signal.aborted) throw err;
+    logOf(res).debug({ err }, 'The reader went away');
   });
+}
+
+/** What callers stored is foreign content on our own origin: it is never sniffed, and its scripts do not run. */
+function describe(res: Response, info: ObjectInfo, object: SentObject, range: ByteRange | undefined): void {
+  const type = object.download ? 'attachment' : 'inline';
+  res.set({
+    'Accept-Ranges': 'bytes',
+    'Cache-Control': 'private, max-age=60',
+    'Content-Disposition': contentDisposition(object.filename ?? info.filename, { type }),
+    'Content-Length': String(range ? range.end - range.start + 1 : info.size),
+    'Content-Security-Policy': 'sandbox',
+    'Content-Type': info.contentType ?? 'application/octet-stream',
+  });
+  if (range) res.status(206).set('Content-Range', `bytes ${range.start}-${range.end}/${info.size}`);
 }
 
 /** The one range asked for. Several, or of other units, or of a copy that has changed since: the whole object is sent. */

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 /** Requests under way get this long to finish when the server is closed. */
 const GRACE_MS = 10_000;
 /** A connection on which nothing moves for this long is closed; a slow upload takes as long as it needs. */
-const IDLE_MS = 120_000;
+const IDLE_MS = 300_000;
 
 export interface Serving {
   readonly port: number;

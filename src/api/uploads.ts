@@ -3,41 +3,45 @@ import pLimit from 'p-limit';
 import { AppError, toAppError } from '#errors';
 import { newAssetId, newBatchId } from '#queues/ids.ts';
 import { objectKey } from '#storage/keys.ts';
+import { createPathOpener, type PathOpener } from '#storage/source.ts';
 import { type Access, callerOf } from './auth.ts';
 import { logOf } from './correlation.ts';
+import { inFlight } from './in-flight.ts';
 import { intakeOf, type PlannedFile, sha256, takeIn } from './intake.ts';
 import { mediaType } from './media-type.ts';
 import { type Located, locate } from './origins.ts';
 import { checkCount, jsonBody, parse } from './parse.ts';
 import type { ApiPorts } from './ports.ts';
 import { resource } from './resource.ts';
-import { LIMITS, type UploadBody, uploadBody } from './schemas.ts';
+import { LIMITS, noQuery, type UploadBody, uploadBody } from './schemas.ts';
 
 const LOOKING_AT_ONCE = 32;
 
 /** `POST /v1/uploads`: many files of one scene or session, each with an origin. */
 export function uploads(router: Router, ports: ApiPorts, access: Access): void {
+  const openPath = createPathOpener(ports.config.uploadRoots);
   const post: RequestHandler = async (req, res) => {
+    parse(noQuery, req.query);
     checkCount(req.body?.files, LIMITS.files, 'files');
     const body = parse(uploadBody, req.body);
     await access.require(callerOf(res), 'assets:write', body.project);
     const { project, session, scene } = body;
     const intake = intakeOf(ports, res, newBatchId(), { project, session, scene });
-    const files = await plan(body, ports.config.uploadRoots);
+    const files = await plan(body, openPath);
     res.status(202).json(await takeIn(ports, intake, files, logOf(res)));
   };
-  resource(router, '/v1/uploads', { post: [...jsonBody, post] });
+  resource(router, '/v1/uploads', { post: [inFlight(ports, 'intake'), ...jsonBody, post] });
 }
 
 /** Names each asset and finds its bytes. Throws the first file's error, with all of them in `details.fields`. */
-async function plan({ project, session, scene, files }: UploadBody, roots: readonly string[]): Promise<PlannedFile[]> {
+async function plan({ project, session, scene, files }: UploadBody, openPath: PathOpener): Promise<PlannedFile[]> {
   const limit = pLimit(LOOKING_AT_ONCE);
   const errors: { path: string; message: string; error: AppError }[] = [];
   const planned = await Promise.all(
     files.map((file, index) =>
       limit(async (): Promise<PlannedFile | undefined> => {
         try {
-          const located = check(file, await locate(file.origin, roots));
+          const located = check(file, await locate(file.origin, openPath));
           const { assetType, filename, visibility, metadata } = file;
           const assetId = newAssetId();
           return {
