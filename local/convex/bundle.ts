@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
 import { basename, join, relative, resolve } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { pathToFileURL } from 'node:url';
 import { type BuildFailure, build, type Message } from 'esbuild';
 
 /** The exports of one file of the functions folder. */
@@ -61,7 +61,7 @@ async function bundle(root: string, files: string[], out: string): Promise<void>
       logLevel: 'silent',
       conditions: ['convex', 'module'],
       // A folder without node_modules of its own still finds `convex`.
-      nodePaths: [fileURLToPath(new URL('../../node_modules', import.meta.url))],
+      nodePaths: [join(import.meta.dirname, '../../node_modules')],
       banner: {
         js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
       },

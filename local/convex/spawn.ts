@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 
 export interface EngineProcess {
   readonly url: string;
@@ -12,7 +12,7 @@ export interface EngineProcess {
   kill(): Promise<void>;
 }
 
-const MAIN = fileURLToPath(new URL('./main.ts', import.meta.url));
+const MAIN = join(import.meta.dirname, 'main.ts');
 
 /**
  * Starts an engine in a process of its own and waits until it serves. `env` comes on top of this
