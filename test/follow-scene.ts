@@ -17,7 +17,7 @@ export interface SceneFollower {
 
 /** Follows a scene with the unmodified Convex client, as the viewer of `demo`. Resolves when the subscription answers. */
 export async function followScene(stack: Credentials, scene: Required<EntityRef>): Promise<SceneFollower> {
-  const client = new ConvexClient(stack.convexUrl);
+  const client = new ConvexClient(stack.convexUrl, { logger: false });
   client.setAuth(async () => stack.viewerToken);
   const shown: Shown[] = [];
   let answered = false;

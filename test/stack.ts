@@ -32,7 +32,7 @@ export interface Stack extends Credentials {
   remove(): Promise<void>;
 }
 
-const ROOT = new URL('..', import.meta.url).pathname;
+const ROOT = join(import.meta.dirname, '..');
 const READY_WITHIN = 60_000;
 
 export async function startStack(extra: NodeJS.ProcessEnv = {}): Promise<Stack> {
