@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { readFile, rename, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, sep } from 'node:path';
 import { decodeJwt } from 'jose';
 import { newApiKey } from '#api/api-key.ts';
 import type { Config } from '#config';
@@ -44,7 +44,7 @@ const RENEW_BELOW_S = 7 * DAY_S;
 
 /** The signing key of the deployment; made at the first start when it is to be a file under the data folder. */
 export async function prepareSigningKey(config: Pick<Config, 'signingKey' | 'dataDir'>): Promise<SigningKey> {
-  if (config.signingKey.startsWith(config.dataDir)) {
+  if (config.signingKey.startsWith(config.dataDir + sep)) {
     await writeFile(config.signingKey, generateSigningKey(), { flag: 'wx', mode: 0o600 }).catch(unlessThere);
   }
   return loadSigningKey(config.signingKey).catch((cause: Error) => {

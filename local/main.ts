@@ -20,10 +20,7 @@ const READY_LIMIT_MS = 60_000;
 async function up(): Promise<void> {
   const config = readConfig(process.env);
   const runDir = join(config.dataDir, 'run');
-  for (const dir of [runDir, join(config.dataDir, 'logs'), join(config.dataDir, 'redis')]) {
-    await mkdir(dir, { recursive: true });
-  }
-  await chmod(config.dataDir, 0o700);
+  await prepareDataDir(config.dataDir, [runDir, join(config.dataDir, 'logs'), join(config.dataDir, 'redis')]);
   const release = await claimDataFolder(runDir, config.dataDir);
   const supervisor = createSupervisor(config.dataDir, say);
   const stopped = stopOnSignal(supervisor);
@@ -33,6 +30,15 @@ async function up(): Promise<void> {
   } finally {
     await supervisor.stop();
     await release();
+  }
+}
+
+async function prepareDataDir(dataDir: string, folders: readonly string[]): Promise<void> {
+  try {
+    for (const folder of folders) await mkdir(folder, { recursive: true });
+    await chmod(dataDir, 0o700);
+  } catch (cause) {
+    throw new StartError(`REELAY_DATA cannot be used: ${(cause as Error).message}`, { cause });
   }
 }
 

@@ -45,20 +45,26 @@ export function describeParts(config: Config, env: NodeJS.ProcessEnv, secrets: S
       name: 'api',
       command: [...node('src/api/main.ts'), config.dataDir],
       env: own,
-      serves: () => answers(`${loopback(config.host, config.port)}/health/live`),
+      serves: () => answers(`${localUrl(config.host, config.port)}/health/live`),
     },
     worker: {
       name: 'worker',
       command: [...node('src/processors/main.ts'), config.dataDir],
       env: own,
-      serves: () => answers(`${loopback(config.host, config.metricsPort)}/metrics`),
+      serves: () => answers(`${localUrl(config.host, config.metricsPort)}/metrics`),
     },
   };
 }
 
+/** Where this machine reaches what listens on `host`: an address that means every interface is met on loopback. */
+export function localUrl(host: string, port: number): string {
+  const met = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
+  return `http://${met.includes(':') ? `[${met}]` : met}:${port}`;
+}
+
 /** True when the API says that it and a worker serve, and nothing is away. */
 export async function stackIsReady(config: Pick<Config, 'host' | 'port'>): Promise<boolean> {
-  return answers(`${loopback(config.host, config.port)}/health/ready`);
+  return answers(`${localUrl(config.host, config.port)}/health/ready`);
 }
 
 /** The ports the stack will listen on, each with the variable that moves it. */
@@ -77,10 +83,6 @@ export function portsOf(config: Config, parts: Parts): { host: string; port: num
 
 function node(entry: string): [string, string] {
   return [process.execPath, join(ROOT, entry)];
-}
-
-function loopback(host: string, port: number): string {
-  return `http://${host === '0.0.0.0' ? '127.0.0.1' : host}:${port}`;
 }
 
 function answers(url: string): Promise<boolean> {

@@ -7,7 +7,7 @@ import { StartError } from './start-error.ts';
 
 /**
  * Makes Convex know the keys of `credentials.json` and the viewer of project `demo`. Done at each start, since
- * its data may be gone; what is there already, a revoked key too, stays as it is.
+ * its data may be gone; what is there already, a revoked key too, stays as it is. Throws `StartError`.
  */
 export async function seed(
   config: Pick<Config, 'convexUrl' | 'dataDir'>,
@@ -29,5 +29,11 @@ export async function seed(
     const { project, subject } = VIEWER;
     if (!(await metadata.findMember(project, subject))) await metadata.putMember(project, subject, 'viewer');
   };
-  await Promise.all([seedKey('agentKey'), seedKey('adminKey'), seedViewer()]);
+  await Promise.all([seedKey('agentKey'), seedKey('adminKey'), seedViewer()]).catch((cause: Error) => {
+    throw cause instanceof StartError ? cause : new StartError(refused(config.convexUrl, cause), { cause });
+  });
+}
+
+function refused(url: string, { message }: Error): string {
+  return `Convex at ${url} did not take the keys: ${message} A deployment of your own gets its functions by scripts/deploy.sh.`;
 }

@@ -1,6 +1,7 @@
 import { relative } from 'node:path';
 import type { Config } from '#config';
 import { credentialsFile } from './credentials.ts';
+import { localUrl } from './parts.ts';
 
 /** What the stack says once it serves: where everything is, and a first thing to try. */
 export function welcome(config: Config, seconds: number): string {
@@ -13,7 +14,7 @@ export function welcome(config: Config, seconds: number): string {
     ['Convex', config.convexUrl],
     ['Redis', config.redis.url.replace(/\/\/[^@/]*@/, '//')],
     ['Metrics of the API', `${api}/metrics`],
-    ['Metrics of the worker', `http://${config.host}:${config.metricsPort}/metrics`],
+    ['Metrics of the worker', `${localUrl(config.host, config.metricsPort)}/metrics`],
     ['Credentials', credentials],
     ['Logs', shortest(`${config.dataDir}/logs`)],
   ];
