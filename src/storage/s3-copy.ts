@@ -3,6 +3,7 @@ import {
   CompleteMultipartUploadCommand,
   CopyObjectCommand,
   CreateMultipartUploadCommand,
+  GetObjectCommand,
   type HeadObjectCommandOutput,
   UploadPartCopyCommand,
 } from '@aws-sdk/client-s3';
@@ -11,10 +12,13 @@ import type { StoredFacts } from '#domain';
 import { AppError } from '#errors';
 import { assertChecksum, assertSize } from './measured.ts';
 import { type Bucket, headObject, objectHeaders, storedChecksum } from './s3-bucket.ts';
+import { isNamed } from './s3-errors.ts';
 import { partSizeFor } from './s3-parts.ts';
 import type { Abilities } from './s3-probe.ts';
+import { putSource } from './s3-put.ts';
+import { readBody } from './s3-read.ts';
 import { hashStored, verifyStored } from './s3-verify.ts';
-import type { PutOptions } from './store.ts';
+import type { PutOptions, Source } from './store.ts';
 
 /** Parts copied at once. */
 const PARALLEL = 4;
@@ -36,8 +40,14 @@ export async function copyStored(
   if (known !== undefined) assertChecksum(known, options.checksum);
   const checksum = options.checksum?.toLowerCase() ?? known ?? (await hashStored(bucket, from, options));
   const described = { ...options, checksum };
-  if (size <= bucket.limits.copySize) await copyWhole(bucket, abilities, from, to, source, described);
-  else await copyParts(bucket, from, to, source, described);
+  try {
+    if (size <= bucket.limits.copySize) await copyWhole(bucket, abilities, from, to, source, described);
+    else await copyParts(bucket, from, to, source, described);
+  } catch (error) {
+    // RGW, for one, does not copy what it encrypted.
+    if (!isNamed(error, 'NotImplemented')) throw error;
+    return putSource(bucket, abilities, to, objectSource(bucket, from, size), { ...described, journal: undefined });
+  }
   return verifyStored(bucket, to, { size, checksum, parts: [], multipart: false }, options);
 }
 
@@ -99,6 +109,17 @@ async function copyParts(
     await client.send(new AbortMultipartUploadCommand(upload)).catch(() => undefined);
     throw error;
   }
+}
+
+function objectSource({ client, name }: Bucket, key: string, size: number): Source {
+  return {
+    size,
+    async open(offset, signal) {
+      const command = new GetObjectCommand({ Bucket: name, Key: key, Range: `bytes=${offset}-` });
+      const { Body } = await client.send(command, signal ? { abortSignal: signal } : {});
+      return readBody(Body, signal);
+    },
+  };
 }
 
 function copySource(bucket: Bucket, key: string): string {

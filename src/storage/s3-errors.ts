@@ -23,6 +23,7 @@ const NAMES: Readonly<Record<string, ErrorCode>> = {
   XMinioStorageFull: 'STORE_FULL',
   BandwidthLimitExceeded: 'STORE_UNAVAILABLE',
   InternalError: 'STORE_UNAVAILABLE',
+  NotImplemented: 'STORE_REJECTED',
   NoSuchUpload: 'STORE_UNAVAILABLE',
   OperationAborted: 'STORE_UNAVAILABLE',
   RequestLimitExceeded: 'STORE_UNAVAILABLE',
@@ -50,6 +51,7 @@ const STATUSES: Readonly<Record<number, ErrorCode>> = {
   408: 'STORE_UNAVAILABLE',
   416: 'RANGE_NOT_SATISFIABLE',
   429: 'STORE_UNAVAILABLE',
+  501: 'STORE_REJECTED',
   507: 'STORE_FULL',
 };
 

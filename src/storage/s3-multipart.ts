@@ -2,7 +2,7 @@ import {
   AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
   CreateMultipartUploadCommand,
-  paginateListParts,
+  ListPartsCommand,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import { z } from 'zod';
@@ -93,7 +93,9 @@ function multipart(
       if (etag === undefined) {
         const command = new UploadPartCommand({ ...upload, ...checksum, PartNumber: number, Body: bytes });
         digests.set(bytes, digest.sha256);
-        ({ ETag: etag } = await client.send(command, { abortSignal: signal }));
+        ({ ETag: etag } = await client.send(command, { abortSignal: signal }).catch((error: unknown) => {
+          throw isVanished(error) ? vanished(error) : error;
+        }));
         if (etag === undefined) throw new AppError('STORE_REJECTED', `The store gave no ETag for part ${number}.`);
         const record = { etag, sha256: digest.sha256.toString('hex') };
         await journal?.write({ [`part:${number}`]: JSON.stringify(record) });
@@ -105,7 +107,7 @@ function multipart(
       const command = new CompleteMultipartUploadCommand({ ...upload, MultipartUpload: { Parts } });
       // A repeat whose first answer was lost finds no upload: then the object is there, and verifying it decides.
       await client.send(command, { abortSignal: signal }).catch((error: unknown) => {
-        if (!isNamed(error, 'NoSuchUpload')) throw error;
+        if (!isVanished(error)) throw error;
       });
     },
     async abort() {
@@ -114,19 +116,34 @@ function multipart(
   };
 }
 
+/** Pages by hand: the SDK's paginator goes on for as long as there is a marker, and some stores always give one. */
 async function listParts({ client, name }: Bucket, { key, uploadId }: UploadRecord): Promise<Stored | undefined> {
   const stored = new Map<number, { etag: string; size: number }>();
+  let marker: string | undefined;
   try {
-    for await (const page of paginateListParts({ client }, { Bucket: name, Key: key, UploadId: uploadId })) {
+    do {
+      const page = await client.send(
+        new ListPartsCommand({ Bucket: name, Key: key, UploadId: uploadId, PartNumberMarker: marker }),
+      );
       for (const { PartNumber: number, ETag: etag = '', Size: size = 0 } of page.Parts ?? []) {
         if (number !== undefined) stored.set(number, { etag, size });
       }
-    }
+      marker = page.IsTruncated ? page.NextPartNumberMarker : undefined;
+    } while (marker !== undefined);
     return stored;
   } catch (error) {
-    if (isNamed(error, 'NoSuchUpload')) return undefined;
+    if (isVanished(error)) return undefined;
     throw error;
   }
+}
+
+/** The upload was completed or aborted; S3 says the one, RGW the other. */
+function isVanished(error: unknown): boolean {
+  return isNamed(error, 'NoSuchUpload') || isNamed(error, 'NoSuchKey');
+}
+
+function vanished(cause: unknown): AppError {
+  return new AppError('STORE_UNAVAILABLE', 'The multipart upload vanished; the next try starts anew.', { cause });
 }
 
 /** A journal's field; what another version or a torn write left there counts as nothing. */

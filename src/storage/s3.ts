@@ -3,7 +3,6 @@ import {
   DeleteObjectsCommand,
   GetObjectCommand,
   type GetObjectCommandOutput,
-  HeadBucketCommand,
   type HeadObjectCommandOutput,
   ListObjectsV2Command,
 } from '@aws-sdk/client-s3';
@@ -115,7 +114,8 @@ export function createS3Store(config: S3Config, { clock, limits }: S3StoreOption
 
     check: () =>
       onS3(async () => {
-        await client.send(new HeadBucketCommand({ Bucket }));
+        // Unlike HEAD, a listing says which of bucket and key is not there.
+        await client.send(new ListObjectsV2Command({ Bucket, MaxKeys: 1 }));
         await abilities();
       }),
 

@@ -1,4 +1,16 @@
+import { afterAll, beforeAll } from 'vitest';
 import { describeStore } from '#test/contracts/store.ts';
-import { openTestBucket, underTest } from './bucket.ts';
+import { describeAnswers } from './answers.ts';
+import { openTestBucket, type TestBucket, underTest } from './bucket.ts';
+import { describeMultipart } from './multipart.ts';
 
-describeStore('the S3 store', async () => underTest(await openTestBucket()));
+let bucket: TestBucket;
+
+beforeAll(async () => {
+  bucket = await openTestBucket();
+});
+afterAll(() => bucket.close());
+
+describeStore('the S3 store', async () => underTest(bucket));
+describeMultipart(() => bucket);
+describeAnswers(() => bucket);
