@@ -1,0 +1,76 @@
+import type { Redis } from 'ioredis';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { AppError } from '#errors';
+import { startRedis, type TestRedis } from '#test/redis.ts';
+import { type Batches, createBatches } from './batches.ts';
+import { connectRedis, whenConnected } from './connection.ts';
+import { newBatchId } from './ids.ts';
+
+let server: TestRedis;
+let redis: Redis;
+let batches: Batches;
+let batchId: string;
+
+beforeAll(async () => {
+  server = await startRedis();
+  redis = connectRedis(server.url, 'caller', () => undefined);
+  await whenConnected(redis, 5_000);
+  batches = createBatches(redis, 'batches-test');
+});
+afterAll(async () => {
+  redis.disconnect();
+  await server.stop();
+});
+beforeEach(async () => {
+  batchId = newBatchId();
+  await batches.open({
+    batchId,
+    entity: { project: 'p', session: 's' },
+    owner: 'key',
+    total: 2,
+    size: 30,
+    createdAt: 7,
+  });
+});
+
+const broken = new AppError('CHECKSUM_MISMATCH', 'other bytes').toFacts();
+
+describe('a batch', () => {
+  it('may run once it is accepted', async () => {
+    expect(await batches.isAccepted(batchId)).toBe(false);
+    await batches.accept(batchId);
+    expect(await batches.isAccepted(batchId)).toBe(true);
+  });
+
+  it('runs, then is done with its last file, whichever end each came to', async () => {
+    await batches.accept(batchId);
+    expect(await batches.view(batchId)).toMatchObject({ state: 'accepted', successful: [], failed: [] });
+    expect(await batches.finish(batchId, [['a', 'ready']])).toEqual({ last: false });
+    expect(await batches.view(batchId)).toMatchObject({ state: 'running', successful: ['a'] });
+    expect(await batches.finish(batchId, [['b', broken]])).toEqual({ last: true });
+    expect(await batches.view(batchId)).toEqual({
+      ...{ batchId, project: 'p', owner: 'key', state: 'done', total: 2, size: 30, createdAt: 7 },
+      ...{ successful: ['a'], failed: [{ assetId: 'b', error: broken }] },
+    });
+  });
+
+  it('takes the end of a file twice as once', async () => {
+    await batches.finish(batchId, [['a', 'ready']]);
+    expect(await batches.finish(batchId, [['a', 'ready']])).toEqual({ last: false });
+  });
+
+  it('lets a replay turn a failure into ready, and never the other way', async () => {
+    await batches.finish(batchId, [['a', broken]]);
+    await batches.finish(batchId, [['a', 'ready']]);
+    await batches.finish(batchId, [['a', broken]]);
+    expect(await batches.view(batchId)).toMatchObject({ successful: ['a'], failed: [] });
+  });
+});
+
+describe('a batch that Redis has forgotten', () => {
+  it('is not half remembered by a late file', async () => {
+    const forgotten = newBatchId();
+    expect(await batches.finish(forgotten, [['a', 'ready']])).toEqual({ last: false });
+    expect(await batches.view(forgotten)).toBeUndefined();
+  });
+});
