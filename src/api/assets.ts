@@ -1,5 +1,6 @@
 import type { RequestHandler, Router } from 'express';
 import { AppError, toAppError } from '#errors';
+import { queueUnavailable } from '#queues/connection.ts';
 import { type AssetView, viewRow, viewUpdate } from './asset-view.ts';
 import { type Access, callerOf } from './auth.ts';
 import { parse } from './parse.ts';
@@ -30,7 +31,9 @@ async function findAsset({ metadata, outbox }: Ports, assetId: string): Promise<
     return row && viewRow(row);
   };
   const onItsWay = async () => {
-    const update = await outbox.get(assetId);
+    const update = await outbox.get(assetId).catch((error: unknown) => {
+      throw queueUnavailable(error);
+    });
     return update && viewUpdate(update);
   };
   try {

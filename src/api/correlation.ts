@@ -2,6 +2,8 @@ import { randomUUID } from 'node:crypto';
 import type { RequestHandler, Response } from 'express';
 import type { Logger } from '#log';
 
+/** Asked every few seconds by machines. */
+const POLLED = /^\/(health|metrics)\b/;
 const SANE = /^[\w.:-]{1,128}$/;
 
 /**
@@ -19,7 +21,7 @@ export function correlate(log: Logger): RequestHandler {
     res.once('close', () => {
       const ms = Math.round(performance.now() - started);
       const line = { method: req.method, path: req.path, status: res.statusCode, ms, whole: res.writableFinished };
-      logOf(res).info(line, 'request');
+      logOf(res)[POLLED.test(req.path) ? 'debug' : 'info'](line, 'request');
     });
     next();
   };

@@ -177,6 +177,8 @@ test('with Redis away nothing is accepted and nothing stays staged', async () =>
     expect([response.status, (await failure(response)).code]).toEqual([503, 'QUEUE_UNAVAILABLE']);
     expect(response.headers.get('retry-after')).toBe('5');
     expect(await stagedKeys()).toEqual(before);
+    const asset = await api.call('/v1/assets/a_unknown');
+    expect([asset.status, (await failure(asset)).code]).toEqual([503, 'QUEUE_UNAVAILABLE']);
   } finally {
     await api.redisServer.start();
   }

@@ -2,17 +2,20 @@ import type { RequestHandler, Router } from 'express';
 import type { UrlWish } from '#cache/choose-url.ts';
 import type { Found } from '#cache/lookup.ts';
 import { requireReady, type ServedUrl } from '#cache/url-cache.ts';
-import { type ErrorFacts, toAppError } from '#errors';
+import { toAppError } from '#errors';
 import { downloadName } from '#storage/keys.ts';
 import { noAsset } from './assets.ts';
 import { type Access, type Caller, callerOf } from './auth.ts';
+import { correlationIdOf } from './correlation.ts';
+import { type ErrorBody, toBody } from './errors.ts';
 import { checkCount, jsonBody, parse } from './parse.ts';
 import type { ApiPorts } from './ports.ts';
 import { resource } from './resource.ts';
 import { assetParams, contentQuery, LIMITS, urlQuery, urlsBody } from './schemas.ts';
 import { sendObject } from './send-object.ts';
 
-type UrlAnswer = ({ readonly assetId: string } & ServedUrl) | { readonly assetId: string; readonly error: ErrorFacts };
+/** One for each id asked for, in their order. */
+type UrlAnswer = { readonly assetId: string } & (ServedUrl | ErrorBody);
 
 /** The URLs of assets, one or many, and the bytes themselves where no URL can be had. */
 export function urls(router: Router, ports: ApiPorts, access: Access): void {
@@ -55,7 +58,7 @@ export function urls(router: Router, ports: ApiPorts, access: Access): void {
         if (!one || !(await mayRead(caller, one))) throw noAsset(assetId);
         return { assetId, ...(await serve(one)) };
       } catch (error) {
-        return { assetId, error: toAppError(error).toFacts() };
+        return { assetId, ...toBody(toAppError(error), correlationIdOf(res)) };
       }
     });
     res.json({ urls: await Promise.all(answers) });
