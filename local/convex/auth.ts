@@ -7,6 +7,7 @@ import {
   type JWTVerifyGetKey,
   jwtVerify,
 } from 'jose';
+import { LRUCache } from 'lru-cache';
 import { isAdminKey } from './admin-key.ts';
 
 /** What `ctx.auth.getUserIdentity()` answers. */
@@ -36,6 +37,9 @@ export class AuthFailure extends Error {
   }
 }
 
+/** A token seen again is taken without another look at its signature for this long. */
+const VERIFIED_MS = 60_000;
+
 /** Turns credentials into identities. Both throw `AuthFailure`. */
 export interface Authenticator {
   user(token: string): Promise<Identity>;
@@ -53,8 +57,11 @@ interface Provider {
 /** Reads the default export of `auth.config.ts`. Only `customJwt` providers are taken; others throw. */
 export function authenticatorOf(config: unknown, adminKey: string): Authenticator {
   const providers = providersOf(config);
+  const verified = new LRUCache<string, Identity>({ max: 1_000, ttl: VERIFIED_MS });
   return {
     async user(token) {
+      const known = verified.get(token);
+      if (known && !isExpired(known, Date.now())) return known;
       const { iss, aud } = claimsUnverified(token);
       const audiences = [aud].flat();
       const provider = providers.find(
@@ -62,7 +69,9 @@ export function authenticatorOf(config: unknown, adminKey: string): Authenticato
           issuer === iss && (applicationID === undefined || audiences.includes(applicationID)),
       );
       if (!provider) throw new AuthFailure('NoAuthProvider', `No auth provider found matching the given token.`);
-      return verify(token, provider);
+      const identity = await verify(token, provider);
+      verified.set(token, identity);
+      return identity;
     },
     admin(given) {
       const [key = '', acting] = given.split(':');

@@ -167,6 +167,46 @@ test('pages follow each other without gaps, and an end cursor holds a page to it
   expect(await messageOf(alien)).toContain('InvalidCursor');
 });
 
+test('one paginated query a function', async () => {
+  expect(await messageOf(connect().query(query('messages:twoPages'), {}))).toContain('single paginated query');
+});
+
+test('a query being read sees what its mutation does ahead of it', async () => {
+  const client = connect();
+  for (const rank of [1, 2, 3, 4]) {
+    await client.mutation(mutation('messages:send'), { channel: 'ahead', body: `${rank}`, rank });
+  }
+  expect(await client.mutation(mutation('messages:changeAhead'), { channel: 'ahead' })).toEqual([
+    '1',
+    '3',
+    'inserted',
+    '4',
+  ]);
+});
+
+test('what functions leave running does not harm the engine', async () => {
+  const client = connect();
+  await client.mutation(mutation('messages:forgets'), { channel: 'forgotten' });
+  for (let at = 0; at < 20; at++) await client.query(query('messages:readsOn'), {});
+  expect(bodies(await client.query(query('messages:list'), { channel: 'forgotten' }))).toEqual(['kept']);
+});
+
+test('a query sees one state, whatever is committed while it runs', async () => {
+  const client = connect();
+  const names = { first: 'steady-1', second: 'steady-2' };
+  let writing = true;
+  const writes = (async () => {
+    while (writing) await client.mutation(mutation('counters:increaseBoth'), names);
+  })();
+  const pairs: number[][] = [];
+  const reader = connect();
+  for (let at = 0; at < 60; at++) pairs.push(await reader.query(query('counters:watchSlowly'), names));
+  writing = false;
+  await writes;
+  expect(pairs.filter(([first, second]) => first !== second)).toEqual([]);
+  expect(new Set(pairs.map(([first]) => first)).size).toBeGreaterThan(1);
+});
+
 test('internal functions are closed to all but admins', async () => {
   const client = connect();
   await client.mutation(mutation('messages:send'), { channel: 'closed', body: 'x' });

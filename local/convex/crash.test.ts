@@ -1,7 +1,10 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
 import { ConvexClient, ConvexHttpClient } from 'convex/browser';
 import { expect, onTestFinished, test } from 'vitest';
 import { WebSocket } from 'ws';
-import { mutation, query, startEngine, temporaryFolder } from './testing.ts';
+import { FIXTURE, mutation, query, startEngine, temporaryFolder } from './testing.ts';
 
 const portOf = (url: string) => Number(new URL(url).port);
 
@@ -103,4 +106,33 @@ test('timestamps on the wire never go back, across a restart too', async () => {
   await engine.kill();
   seen.push(await timestamp((await startEngine({ data })).url));
   expect(seen.every((at, index) => index === 0 || at > (seen[index - 1] ?? 0n))).toBe(true);
+});
+
+test('a disk that takes no more ends the engine with a sentence, and what it acknowledged is kept', async () => {
+  const data = await temporaryFolder();
+  await (await startEngine({ data })).stop();
+  // A limit on file sizes, without the signal that usually comes with it: writes fail as on a full disk.
+  const main = join(import.meta.dirname, 'main.ts');
+  const command = `trap '' XFSZ; ulimit -f 400; exec "$0" "$@"`;
+  const flags = ['--functions', FIXTURE, '--data', data, '--port', '0'];
+  const child = spawn('bash', ['-c', command, process.execPath, main, ...flags]);
+  onTestFinished(() => void child.kill('SIGKILL'));
+  const ended = once(child, 'close');
+  let said = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    said += chunk.toString();
+  });
+  const [line] = (await once(child.stdout, 'data')) as [Buffer];
+  const client = new ConvexHttpClient(line.toString().trim().split(' ').at(-1) ?? '', { logger: false });
+  let kept = 0;
+  const body = 'x'.repeat(20_000);
+  await expect(async () => {
+    for (; kept < 1_000; kept++) await client.mutation(mutation('messages:send'), { channel: 'full', body });
+  }).rejects.toThrow();
+  expect((await ended)[0]).toBe(74);
+  expect(said).toContain('Commits cannot be written to disk');
+
+  const again = new ConvexHttpClient((await startEngine({ data })).url);
+  expect(kept).toBeGreaterThan(0);
+  expect(await again.query(query('messages:list'), { channel: 'full' })).toHaveLength(kept);
 });

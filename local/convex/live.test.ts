@@ -92,6 +92,19 @@ test('a result that is the same again is not sent', async () => {
   ]);
 });
 
+test('commits that fall into a run are not missed', async () => {
+  const names = { first: 'busy-1', second: 'busy-2' };
+  const client = connect();
+  const http = new ConvexHttpClient(engine.url);
+  const { results, until } = watch(client, 'counters:watchSlowly', names);
+  await until(() => true);
+  for (let at = 0; at < 40; at++) await http.mutation(mutation('counters:increaseBoth'), names);
+  await until((counts) => (counts as number[])[1] === 40);
+  const counts = results as number[][];
+  expect(counts.filter(([first, second]) => first !== second)).toEqual([]);
+  expect(counts.map(([first]) => first)).toEqual(counts.map(([first]) => first).sort((a = 0, b = 0) => a - b));
+});
+
 test('a failing live query reports its error, and recovers', async () => {
   const client = connect();
   const failure = Promise.withResolvers<Error>();

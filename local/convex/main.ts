@@ -55,6 +55,8 @@ async function main(flags: Flags): Promise<void> {
   const { port } = server.address() as AddressInfo;
   process.stdout.write(`Convex functions served on http://${flags.host}:${port}\n`);
 
+  // A promise that a function forgot about fails on its own; the engine serves on.
+  process.on('unhandledRejection', (error) => process.stderr.write(`A promise of a function failed: ${error}\n`));
   const stop = async () => {
     endSync();
     const closed = new Promise((resolve) => server.close(resolve));

@@ -9,6 +9,8 @@ export class Overlay {
   readonly touched = new Set<Key>();
   readonly #values = new Map<Key, string | null>();
   readonly #ordered = new Map<Key, Key[]>();
+  /** Rises with each write. */
+  revision = 0;
 
   get size(): number {
     return this.#values.size;
@@ -22,6 +24,7 @@ export class Overlay {
   set(key: Key, value: string | null): void {
     if (!this.#values.has(key)) this.#insert(key);
     this.#values.set(key, value);
+    this.revision++;
   }
 
   /** Takes over all writes of `other`, which win over those here. */

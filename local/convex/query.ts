@@ -127,7 +127,7 @@ export class DocumentStream {
     this.looked++;
     const at = this.#holdsDocuments ? key : documentKey(this.#plan.table, idOfKey(key));
     const text = this.#transaction.get(at);
-    if (text === undefined) throw new Error(`An index of table ${this.#plan.table.name} points to a lost document.`);
+    if (text === undefined) throw new Error(`An index of table ${this.#plan.table.name} points to no document.`);
     return this.#passes(text) ? text : '';
   }
 

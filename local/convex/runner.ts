@@ -58,8 +58,15 @@ export async function runFunction(
     if (fn.checkReturns) refuse('ReturnsValidationError', fn.checkReturns(JSON.parse(value) as JSONValue, ''));
     return { outcome: { ok: true, value, logLines: call.logLines }, journal: call.nextJournal };
   } catch (thrown) {
+    if (!options.logLines) report(fn.path, thrown);
     return { outcome: failureOf(thrown, call.logLines), journal: call.nextJournal };
   }
+}
+
+/** Mistakes in functions are told to their author with the place; refusals and `ConvexError`s are meant. */
+function report(path: string, thrown: unknown): void {
+  if (thrown instanceof RefusedCall || !(thrown instanceof Error) || 'data' in thrown) return;
+  process.stderr.write(`${path} failed: ${thrown.stack}\n`);
 }
 
 function refuse(kind: string, problem: string | undefined): void {

@@ -6,17 +6,18 @@ const LONGEST_READ = 512;
 
 /**
  * Walks the keys of a range step by step, reading ahead in growing bites, and notes as read
- * exactly the part it went over.
+ * exactly the part it went over. What its own transaction writes meanwhile ahead of it counts.
  */
 export class Scan {
   readonly #transaction: Transaction;
   readonly #descending: boolean;
   readonly #noted: MutableRange | undefined;
+  /** What lies past the last key given out. */
   #rest: KeyRange;
-  #ahead: Key[] = [];
+  #ahead: readonly Key[] = [];
   #at = 0;
   #bite: number;
-  #done = false;
+  #revision = -1;
 
   /** `expected` is how many keys the reader is likely to want. */
   constructor(transaction: Transaction, range: KeyRange, descending: boolean, expected = FIRST_READ) {
@@ -32,30 +33,26 @@ export class Scan {
   }
 
   next(): Key | undefined {
-    if (this.#at === this.#ahead.length && !this.#done) this.#read();
+    if (this.#at === this.#ahead.length || this.#revision !== this.#transaction.writes.revision) this.#read();
     const key = this.#ahead[this.#at];
-    if (key === undefined) {
-      this.#note(this.#descending ? this.#rest.lower : this.#rest.upper);
-      return undefined;
+    if (key === undefined) this.#pass(this.#descending ? this.#rest.lower : this.#rest.upper);
+    else {
+      this.#at++;
+      this.#pass(this.#descending ? key : justAfter(key));
     }
-    this.#at++;
-    this.#note(this.#descending ? key : justAfter(key));
     return key;
   }
 
   #read(): void {
     this.#ahead = this.#transaction.keys(this.#rest, this.#descending, this.#bite);
     this.#at = 0;
-    const last = this.#ahead.at(-1);
-    if (last === undefined) this.#done = true;
-    else if (this.#descending) this.#rest = { ...this.#rest, upper: last };
-    else this.#rest = { ...this.#rest, lower: justAfter(last) };
+    this.#revision = this.#transaction.writes.revision;
     this.#bite = Math.min(this.#bite * 4, LONGEST_READ);
   }
 
-  #note(reached: Key): void {
-    if (!this.#noted) return;
-    if (this.#descending) this.#noted.lower = reached;
-    else this.#noted.upper = reached;
+  #pass(reached: Key): void {
+    const side = this.#descending ? 'upper' : 'lower';
+    this.#rest = { ...this.#rest, [side]: reached };
+    if (this.#noted) this.#noted[this.#descending ? 'lower' : 'upper'] = reached;
   }
 }

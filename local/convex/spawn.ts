@@ -12,6 +12,8 @@ export interface EngineProcess {
   kill(): Promise<void>;
 }
 
+/** Characters kept of what the engine says, for the error when it does not start. */
+const LONGEST_SAID = 10_000;
 const MAIN = join(import.meta.dirname, 'main.ts');
 
 /**
@@ -33,7 +35,7 @@ export async function spawnEngine(options: {
   const exited = once(child, 'exit');
   let said = '';
   child.stderr.on('data', (chunk: Buffer) => {
-    said += chunk.toString();
+    said = (said + chunk.toString()).slice(-LONGEST_SAID);
   });
   const url = await Promise.race([
     servedUrl(createInterface({ input: child.stdout })),

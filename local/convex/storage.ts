@@ -64,7 +64,18 @@ export function openStorage(folder: string): Storage {
     snapshot() {
       // biome-ignore lint/correctness/useHookAtTopLevel: lmdb's name for it, there is no React here
       const transaction = db.useReadTransaction();
-      return { ...reader(db, transaction), release: () => transaction.done() };
+      let released = false;
+      // Code that a function left running may still come to read; the view is gone then.
+      const open = () => {
+        if (released) throw new Error('The function has ended, it can read no more.');
+      };
+      return {
+        ...reader(db, transaction, open),
+        release() {
+          released = true;
+          transaction.done();
+        },
+      };
     },
     write: (changes) => writeNow(db, changes),
     async commit(changes) {
@@ -79,11 +90,15 @@ export function openStorage(folder: string): Storage {
   };
 }
 
-function reader(db: Database, transaction?: ReadTransaction): Reader {
+function reader(db: Database, transaction?: ReadTransaction, check?: () => void): Reader {
   const options = transaction ? { transaction } : {};
   return {
-    get: (key) => db.get(bytes(key), options),
+    get(key) {
+      check?.();
+      return db.get(bytes(key), options);
+    },
     keys({ lower, upper }, descending, limit) {
+      check?.();
       const bounds = descending
         ? { start: bytes(upper), end: bytes(lower), reverse: true, exclusiveStart: true, inclusiveEnd: true }
         : { start: bytes(lower), end: bytes(upper) };

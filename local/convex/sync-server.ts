@@ -4,6 +4,8 @@ import type { Engine } from './engine.ts';
 import { SyncSession } from './sync-session.ts';
 
 const SYNC_PATH = /^\/api\/[^/]+\/sync$/;
+/** How long clients have to answer a closing handshake. */
+const CLOSING_MS = 1_000;
 /** Clients give a silent server up after 60 s. */
 const PING_EVERY_MS = 15_000;
 const LONGEST_MESSAGE = 17 * 1024 * 1024;
@@ -28,7 +30,10 @@ export function serveSync(server: Server, engine: Engine): () => void {
   }, PING_EVERY_MS);
   return () => {
     clearInterval(pinging);
-    for (const socket of sockets.clients) socket.close(1001, 'The engine stops.');
+    for (const socket of sockets.clients) {
+      socket.close(1001, 'The engine stops.');
+      setTimeout(() => socket.terminate(), CLOSING_MS).unref();
+    }
     sockets.close();
   };
 }

@@ -148,10 +148,12 @@ export class SyncSession {
     if (this.#scheduled) return;
     this.#scheduled = true;
     setImmediate(() => {
-      this.#transitions = this.#transitions.then(() => {
-        this.#scheduled = false;
-        return this.#transition();
-      });
+      this.#transitions = this.#transitions
+        .then(() => {
+          this.#scheduled = false;
+          return this.#transition();
+        })
+        .catch(() => this.#socket.terminate());
     });
   }
 

@@ -62,6 +62,11 @@ export function syscallsFor(host: SyscallHost) {
       return text === undefined ? '{"value":null,"done":true}' : `{"value":${text},"done":false}`;
     },
     '1.0/queryPage': ({ query, ...request }, call) => {
+      if (call.nextJournal !== null) {
+        throw new Error(
+          'This query or mutation function ran multiple paginated queries. Convex only supports a single paginated query in each function.',
+        );
+      }
       const plan = planQuery(query as unknown as QueryJson, host.tables);
       const { page, ...rest } = readPage(reading(call), plan, keepEnd(request as unknown as PageRequest, call));
       call.nextJournal = rest.continueCursor;
