@@ -18,11 +18,11 @@ beforeEach(async () => {
 
 afterEach(() => rm(dir, { recursive: true, force: true }));
 
-it('shows warnings and worse that are new, also when a line arrives in pieces', async () => {
+it('shows warnings and worse that are new, once each, also when a line arrives in pieces', async () => {
   await appendFile(file, line(50, 'from an earlier run'));
   const stop = followWarnings(file, (text) => shown.push(text));
   const [head, tail] = [line(50, 'in two').slice(0, 20), line(50, 'in two').slice(20)];
-  await appendFile(file, `${line(30, 'all is well')}not JSON\n${line(40, 'beware')}${head}`);
+  await appendFile(file, `${line(30, 'all is well')}not JSON\n${line(40, 'beware')}${line(40, 'beware')}${head}`);
   await appendFile(file, tail);
   await until(() => shown.length === 2, { within: 10_000, what: 'both warnings' });
   stop();

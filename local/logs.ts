@@ -9,6 +9,7 @@ import {
   watch,
   writeFileSync,
 } from 'node:fs';
+import { LRUCache } from 'lru-cache';
 import { prettyFactory } from 'pino-pretty';
 
 /** A log that grew past this is moved aside (`.1`) at the next start, in bytes. */
@@ -23,25 +24,35 @@ export function prepareLog(file: string): void {
   writeFileSync(file, '', { flag: 'a', mode: 0o600 });
 }
 
+/** While something is away the same warning comes again and again: once in this many milliseconds is enough. */
+const REPEAT_AFTER_MS = 30_000;
+
 /** Hands each warning written to a log from now on to `show`, made pretty; the answer stops it. */
 export function followWarnings(file: string, show: (text: string) => void): () => void {
   const pretty = prettyFactory({
     colorize: process.stderr.isTTY ?? false,
-    ignore: 'pid,hostname,time',
+    ignore: 'pid,hostname,time,name',
     singleLine: true,
   });
   const fd = openSync(file, 'r');
   const chunk = Buffer.alloc(64 * 1024);
   let position = fstatSync(fd).size;
   let rest = Buffer.alloc(0);
+  const recent = new LRUCache<string, true>({ max: 100, ttl: REPEAT_AFTER_MS });
+  const showOnce = (text: string) => {
+    if (recent.has(text)) return;
+    recent.set(text, true);
+    show(text);
+  };
   const watcher = watch(file, () => {
-    for (let read = readSync(fd, chunk, 0, chunk.length, position); read > 0; ) {
+    for (;;) {
+      const read = readSync(fd, chunk, 0, chunk.length, position);
+      if (read === 0) return;
       position += read;
       const text = Buffer.concat([rest, chunk.subarray(0, read)]);
       const end = text.lastIndexOf('\n') + 1;
       rest = text.subarray(end);
-      for (const line of text.toString('utf8', 0, end).split('\n')) if (WARNING.test(line)) show(pretty(line));
-      read = readSync(fd, chunk, 0, chunk.length, position);
+      for (const line of text.toString('utf8', 0, end).split('\n')) if (WARNING.test(line)) showOnce(pretty(line));
     }
   });
   return () => {

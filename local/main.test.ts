@@ -68,7 +68,7 @@ describe('npm run up', { timeout: 120_000 }, () => {
     const left = await Promise.all(PARTS.map(pidOf));
     await end(first.process, 'SIGKILL');
     await up();
-    for (const pid of left) expect(isAlive(pid)).toBe(false);
+    await until(() => !left.some(isAlive), { ...SOON, what: 'what was left to be gone' });
   });
 
   it('ends its children when it is killed', async () => {
@@ -76,6 +76,16 @@ describe('npm run up', { timeout: 120_000 }, () => {
     const left = await Promise.all(PARTS.map(pidOf));
     await end(supervisor, 'SIGKILL');
     await until(() => !left.some(isAlive), { ...SOON, what: 'the children to end' });
+  });
+
+  it('ends everything at once when it is told to stop a second time', async () => {
+    const { process: supervisor, text } = await up();
+    process.kill(await pidOf('worker'), 'SIGSTOP');
+    const exited = once(supervisor, 'exit');
+    const isEnding = () => supervisor.kill('SIGINT') && text().includes('ending everything now');
+    await until(isEnding, { ...SOON, what: 'the second signal to be taken' });
+    expect(await exited).toEqual([0, null]);
+    expect(await readdir(join(dataDir, 'run'))).toEqual([]);
   });
 
   it('names every port that is taken, and its variable', async () => {

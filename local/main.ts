@@ -71,6 +71,7 @@ function stopOnSignal(supervisor: Supervisor): Promise<void> {
         say('stopping; once more to force it');
         resolve();
       } else if (performance.now() - first > SAME_SIGNAL_MS) {
+        say('ending everything now');
         supervisor.kill();
       }
     };
