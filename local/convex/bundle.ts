@@ -58,6 +58,7 @@ async function bundle(root: string, files: string[], out: string): Promise<void>
       platform: 'node',
       target: 'node22',
       sourcemap: 'inline',
+      sourcesContent: false,
       logLevel: 'silent',
       conditions: ['convex', 'module'],
       // A folder without node_modules of its own still finds `convex`.

@@ -113,7 +113,7 @@ test('a disk that takes no more ends the engine with a sentence, and what it ack
   await (await startEngine({ data })).stop();
   // A limit on file sizes, without the signal that usually comes with it: writes fail as on a full disk.
   const main = join(import.meta.dirname, 'main.ts');
-  const command = `trap '' XFSZ; ulimit -f 400; exec "$0" "$@"`;
+  const command = `trap '' XFSZ; ulimit -f 2000; exec "$0" "$@"`;
   const flags = ['--functions', FIXTURE, '--data', data, '--port', '0'];
   const child = spawn('bash', ['-c', command, process.execPath, main, ...flags]);
   onTestFinished(() => void child.kill('SIGKILL'));
@@ -125,7 +125,7 @@ test('a disk that takes no more ends the engine with a sentence, and what it ack
   const [line] = (await once(child.stdout, 'data')) as [Buffer];
   const client = new ConvexHttpClient(line.toString().trim().split(' ').at(-1) ?? '', { logger: false });
   let kept = 0;
-  const body = 'x'.repeat(20_000);
+  const body = 'x'.repeat(100_000);
   await expect(async () => {
     for (; kept < 1_000; kept++) await client.mutation(mutation('messages:send'), { channel: 'full', body });
   }).rejects.toThrow();
