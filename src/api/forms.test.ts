@@ -66,12 +66,23 @@ test('takes many small files, and no more at a time than it can hold', async () 
   expect((await packed(answer)).map(({ filename }) => filename)).toEqual(names);
 });
 
+const LARGE = 'x'.repeat(8 * 1024 * 1024);
+const many = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, index) => [`f${index}`, 'x']));
+const twice = (data: FormData) => {
+  data.append('project', 'again');
+  return data;
+};
 const wrong: [why: string, form: () => FormData, status: number, code: string][] = [
   ['no file', () => form({}), 400, 'INVALID_FORM'],
   ['an empty file', () => form({ 'a.mp4': '' }), 422, 'EMPTY_FILE'],
   ['no scene', () => form({ 'a.mp4': 'x' }, { scene: undefined }), 400, 'VALIDATION_FAILED'],
   ['an unknown field', () => form({ 'a.mp4': 'x' }, { tranform: 'x' }), 400, 'VALIDATION_FAILED'],
   ['a field too long', () => form({ 'a.mp4': 'x' }, { project: 'x'.repeat(5_000) }), 413, 'TOO_LARGE'],
+  ['too many fields', () => form({ 'a.mp4': 'x' }, many(33)), 413, 'TOO_LARGE'],
+  ['a name of a file that hides', () => form({ 'a\u202e.mp4': 'x' }), 400, 'VALIDATION_FAILED'],
+  ['a field given twice', () => twice(form({ 'a.mp4': 'x' })), 400, 'VALIDATION_FAILED'],
+  ['the first of large files', () => form({ 'a\u202e.mp4': LARGE, 'b.mp4': LARGE }), 400, 'VALIDATION_FAILED'],
+  ['the second of large files', () => form({ 'a.mp4': LARGE, 'b.mp4': '', 'c.mp4': LARGE }), 422, 'EMPTY_FILE'],
   ['a second empty file', () => form({ 'a.mp4': 'x', 'b.mp4': '' }), 422, 'EMPTY_FILE'],
 ];
 test.each(wrong)('refuses %s and keeps nothing of it', async (_why, make, status, code) => {
@@ -81,14 +92,19 @@ test.each(wrong)('refuses %s and keeps nothing of it', async (_why, make, status
   expect(await stagedKeys()).toEqual(before);
 });
 
-test('a form that ends halfway is refused and keeps nothing', async () => {
+const FILE = 'Content-Disposition: form-data; name="file"; filename="a.bin"';
+const X = 'multipart/form-data; boundary=X';
+test.each([
+  ['ends in a file', X, `--X\r\n${FILE}\r\n\r\nhalf`],
+  ['ends in a header', X, `--X\r\n${FILE}\r\n\r\nwhole\r\n--X\r\nContent-Disp`],
+  ['ends after a file', X, `--X\r\n${FILE}\r\n\r\nwhole\r\n--X\r\n`],
+  ['is empty', X, ''],
+  ['has another boundary', X, `--Y\r\n${FILE}\r\n\r\nwhole\r\n--Y--\r\n`],
+  ['names no boundary', 'multipart/form-data', `--X\r\n${FILE}\r\n\r\nwhole\r\n--X--\r\n`],
+  ['has parts without a name', X, '--X\r\nContent-Type: a/b\r\n\r\nwhole\r\n--X--\r\n'],
+])('a form that %s is refused and keeps nothing', async (_what, type, body) => {
   const before = await stagedKeys();
-  const head = '--X\r\nContent-Disposition: form-data; name="file"; filename="a.bin"\r\n\r\nhalf';
-  const response = await api.call('/v1/uploads/files', {
-    method: 'POST',
-    headers: { 'content-type': 'multipart/form-data; boundary=X' },
-    body: head,
-  });
+  const response = await api.call('/v1/uploads/files', { method: 'POST', headers: { 'content-type': type }, body });
   expect(await codeOf(response)).toEqual([400, 'INVALID_FORM']);
   expect(await stagedKeys()).toEqual(before);
 });
