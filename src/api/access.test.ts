@@ -89,9 +89,14 @@ describe('API keys', () => {
     await authenticate();
     expect(asked).toHaveLength(1);
     known = 'away';
+    now = 31_000;
+    await Promise.all([authenticate(), authenticate()]);
+    now = 35_000;
+    await authenticate();
+    expect(asked).toHaveLength(2);
     now = 3_599_000;
     await authenticate();
-    now = 3_601_000;
+    now = 3_605_000;
     await expect(authenticate()).rejects.toMatchObject({ code: 'METADATA_UNAVAILABLE' });
     known = { ...record, revokedAt: 1 };
     await expect(authenticate()).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });

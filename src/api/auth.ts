@@ -1,8 +1,9 @@
 import type { RequestHandler, Response } from 'express';
 import { LRUCache } from 'lru-cache';
-import { AppError, toAppError } from '#errors';
+import { AppError } from '#errors';
 import type { ApiKey, Metadata, Scope } from '#metadata/metadata.ts';
 import { readApiKey, secretMatches } from './api-key.ts';
+import { createKnownKeys } from './known-keys.ts';
 
 /** Who is calling: an agent by its key, or a person by a token. */
 export type Caller =
@@ -29,31 +30,13 @@ interface AccessPorts {
   readonly verifyViewer: (token: string) => Promise<{ subject: string } | undefined>;
 }
 
-/** A key or membership is believed this long before it is asked for again. */
+/** A membership is believed this long before it is asked for again. */
 const FRESH_MS = 30_000;
-/** With Convex away, a key that was known goes on this long. */
-const KNOWN_MS = 3_600_000;
-/** A key that does not exist is not asked for again at once. */
-const UNKNOWN_MS = 2_000;
 const REMEMBERED = 10_000;
 
 export function createAccess({ metadata, clock, verifyViewer }: AccessPorts): Access {
-  const keys = new LRUCache<string, { key: ApiKey | undefined; at: number }>({ max: REMEMBERED });
+  const findKey = createKnownKeys(metadata, clock);
   const members = new LRUCache<string, { member: boolean; at: number }>({ max: REMEMBERED });
-
-  async function findKey(keyId: string): Promise<ApiKey | undefined> {
-    const known = keys.get(keyId);
-    const age = known ? clock() - known.at : Number.POSITIVE_INFINITY;
-    if (known && age < (known.key ? FRESH_MS : UNKNOWN_MS)) return known.key;
-    try {
-      const key = await metadata.findApiKey(keyId);
-      keys.set(keyId, { key, at: clock() });
-      return key;
-    } catch (error) {
-      if (known?.key && age < KNOWN_MS && toAppError(error).unavailable) return known.key;
-      throw error;
-    }
-  }
 
   async function authenticateKey(keyId: string, secret: string): Promise<Caller> {
     const key = await findKey(keyId);

@@ -56,7 +56,7 @@ export function forms(router: Router, ports: ApiPorts, access: Access): void {
       });
       res.status(202).json(await takeIn(ports, intake, files, logOf(res)));
     } catch (error) {
-      const left = (err: unknown) => logOf(res).warn({ err, keys }, 'staged bytes were left behind');
+      const left = (err: unknown) => logOf(res).warn({ err, keys }, 'Staged bytes were left behind');
       await store.deleteMany(keys).catch(left);
       throw error;
     }

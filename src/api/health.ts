@@ -1,7 +1,7 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import type { RequestHandler, Router } from 'express';
 import type { ApiPorts } from './ports.ts';
 import { resource } from './resource.ts';
+import { within } from './within.ts';
 
 export interface Readiness {
   /** True while API and a worker serve and intake works. */
@@ -53,11 +53,8 @@ async function check({ producer, store, metadata }: ApiPorts): Promise<Readiness
 }
 
 async function answers(ask: () => Promise<void>): Promise<boolean> {
-  const enough = new AbortController();
-  const late = pause(CHECK_MS, false, { signal: enough.signal }).catch(() => false);
-  const answered = ask().then(
+  return within(CHECK_MS, ask()).then(
     () => true,
     () => false,
   );
-  return Promise.race([answered, late]).finally(() => enough.abort());
 }

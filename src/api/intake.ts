@@ -68,22 +68,19 @@ export async function takeIn(
   log: Logger,
 ): Promise<UploadAnswer> {
   const { store, producer } = ports;
-  const plans = packFiles(files);
-  const keys = plans.map((plan, index) =>
-    plan.files.some((file) => 'bytes' in file) ? stagingKey(intake.batchId, `pack-${index}`) : undefined,
-  );
+  const keys: string[] = [];
+  const limit = pLimit(STAGING_AT_ONCE);
+  const staging = packFiles(files).map(({ lane, files }, index) => {
+    const key = stagingKey(intake.batchId, `pack-${index}`);
+    keys.push(key);
+    return limit(async () => ({ lane, files: await stage(store, key, files) }));
+  });
   let accepted: AcceptedBatch;
   try {
-    const limit = pLimit(STAGING_AT_ONCE);
-    const packs = await Promise.all(
-      plans.map(({ lane, files }, index) =>
-        limit(async () => ({ lane, files: await stage(store, keys[index], files) })),
-      ),
-    );
-    accepted = await producer.accept({ ...intake, packs });
+    accepted = await producer.accept({ ...intake, packs: await Promise.all(staging) });
   } catch (error) {
-    const left = keys.filter((key) => key !== undefined);
-    await store.deleteMany(left).catch((err: unknown) => log.warn({ err, left }, 'staged bytes were left behind'));
+    await Promise.allSettled(staging);
+    await store.deleteMany(keys).catch((err: unknown) => log.warn({ err, keys }, 'Staged bytes were left behind'));
     throw error;
   }
   for (const { lane } of accepted.jobs) ports.metrics.packs.inc({ lane });
@@ -91,12 +88,8 @@ export async function takeIn(
   return toAnswer(accepted);
 }
 
-/** Puts the bytes in hand into one object and gives each file its slice of it. */
-async function stage(
-  store: Ports['store'],
-  key: string | undefined,
-  files: readonly PlannedFile[],
-): Promise<PlannedPack['files']> {
+/** Puts the bytes in hand, if there are any, into one object and gives each file its slice of it. */
+async function stage(store: Ports['store'], key: string, files: readonly PlannedFile[]): Promise<PlannedPack['files']> {
   const parts: Buffer[] = [];
   let offset = 0;
   const planned = files.map((file) => {
@@ -105,9 +98,9 @@ async function stage(
     const slice = { offset, length: bytes.length };
     parts.push(bytes);
     offset += bytes.length;
-    return { ...facts, origin: { kind: 'staged' as const, key: key ?? '', slice } };
+    return { ...facts, origin: { kind: 'staged' as const, key, slice } };
   });
-  if (key !== undefined) {
+  if (parts.length > 0) {
     const bytes = Buffer.concat(parts);
     await store.put(key, bytesSource(bytes), { contentType: 'application/octet-stream', checksum: sha256(bytes) });
   }
@@ -124,7 +117,7 @@ async function announce(ports: Ports, intake: Intake, accepted: AcceptedBatch, l
       return { facts: asset, ...start, size, maxAttempts: JOBS.upload.attempts };
     }),
   );
-  await ports.outbox.put(updates).catch((err: unknown) => log.warn({ err }, 'pending statuses were not written'));
+  await ports.outbox.put(updates).catch((err: unknown) => log.warn({ err }, 'Pending statuses were not written'));
 }
 
 function toAnswer({ batchId, jobs }: AcceptedBatch): UploadAnswer {

@@ -8,7 +8,7 @@ export function metricsPage(router: Router, ports: ApiPorts): void {
   const get: RequestHandler = async (_req, res) => {
     await refresh(ports).catch((err: unknown) => {
       for (const gauge of [metrics.queueJobs, metrics.deadLetters, metrics.outboxSize]) gauge.reset();
-      log.warn({ err }, 'the gauges could not be read');
+      log.warn({ err }, 'The gauges could not be read');
     });
     res.type(metrics.registry.contentType).send(await metrics.registry.metrics());
   };
