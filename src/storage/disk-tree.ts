@@ -65,15 +65,14 @@ export function createDiskTree(root: string): DiskTree {
   }
 
   async function prune(directory: string): Promise<void> {
-    if (directory === root) return;
+    if (directory === root) return sync(root);
     try {
       await rmdir(directory);
     } catch (error) {
-      if (systemCode(error) === 'ENOENT') return prune(dirname(directory));
       if (systemCode(error) === 'ENOTEMPTY') return sync(directory);
-      throw error;
+      if (!isMissing(error)) throw error;
     }
-    await (dirname(directory) === root ? sync(root) : prune(dirname(directory)));
+    return prune(dirname(directory));
   }
 
   return {
@@ -93,7 +92,7 @@ export function createDiskTree(root: string): DiskTree {
 /** A directory that is gone has no entries left to keep. */
 async function syncDirectory(directory: string): Promise<void> {
   const handle = await open(directory).catch((error: unknown) => {
-    if (systemCode(error) === 'ENOENT') return undefined;
+    if (isMissing(error)) return undefined;
     throw error;
   });
   if (handle === undefined) return;

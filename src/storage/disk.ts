@@ -1,4 +1,4 @@
-import { mkdir, open, opendir, realpath, rm, stat } from 'node:fs/promises';
+import { mkdir, open, opendir, realpath, rm, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { addAbortSignal } from 'node:stream';
 import pLimit from 'p-limit';
@@ -12,6 +12,7 @@ import { copyObject, type Disk, writeObject } from './disk-write.ts';
 import { assertKey } from './keys.ts';
 import { cutRange } from './range.ts';
 import type { ObjectInfo, Store } from './store.ts';
+import { isMissing, systemCode } from './system-error.ts';
 
 export interface DiskStoreOptions {
   /** Folder of the store; made at first use. Objects are the files of `objects/` in it, named by their keys. */
@@ -96,9 +97,8 @@ export function createDiskStore({ dir, urlSecret, clock }: DiskStoreOptions): St
         await pLimit(PARALLEL).map(keys, async (key) => {
           const path = tree.pathOf(key);
           await tree.assertInside(dirname(path));
-          if ((await stat(path).catch(() => undefined))?.isDirectory()) return;
-          await rm(path, { force: true });
-          await rm(path + META_SUFFIX, { force: true });
+          await unlink(path).catch(ignoreNoObject);
+          await unlink(path + META_SUFFIX).catch(ignoreNoObject);
           await tree.prune(dirname(path));
         });
       }),
@@ -123,6 +123,11 @@ export function createDiskStore({ dir, urlSecret, clock }: DiskStoreOptions): St
 
     close: async () => undefined,
   };
+}
+
+/** Neither a missing file nor a folder is an object. */
+function ignoreNoObject(error: unknown): void {
+  if (!isMissing(error) && systemCode(error) !== 'EISDIR') throw error;
 }
 
 async function openDisk(dir: string, clock: () => number): Promise<Disk> {

@@ -20,7 +20,7 @@ export function measure(source: Source, options: PutOptions): Measured {
   let checksum = '';
 
   async function* chunks(): AsyncGenerator<Buffer, void, void> {
-    assertSize(source.size ?? 1, options.maxSize);
+    if (source.size !== undefined) assertSize(source.size, options.maxSize);
     for await (const chunk of read(source, options.signal)) {
       size += chunk.length;
       if (source.size !== undefined && size > source.size) throw sizeMismatch(source.size, size);

@@ -79,7 +79,10 @@ export function objectHeaders(config: S3Config, options: PutOptions): ObjectHead
   return {
     ContentType: contentType,
     ...(filename === undefined ? {} : { ContentDisposition: contentDisposition(filename, { type: 'inline' }) }),
-    Metadata: { ...Object.fromEntries(escaped), ...(checksum === undefined ? {} : { [SHA256_METADATA]: checksum }) },
+    Metadata: {
+      ...Object.fromEntries(escaped),
+      ...(checksum === undefined ? {} : { [SHA256_METADATA]: checksum.toLowerCase() }),
+    },
     ...(config.sse === undefined ? {} : { ServerSideEncryption: config.sse }),
     ...(config.kmsKeyId === undefined || config.sse !== 'aws:kms' ? {} : { SSEKMSKeyId: config.kmsKeyId }),
   };

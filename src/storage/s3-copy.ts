@@ -38,7 +38,8 @@ export async function copyStored(
   assertSize(size, options.maxSize);
   const known = storedChecksum(source);
   if (known !== undefined) assertChecksum(known, options.checksum);
-  const checksum = options.checksum?.toLowerCase() ?? known ?? (await hashStored(bucket, from, options));
+  const checksum =
+    options.checksum?.toLowerCase() ?? known ?? (await hashStored(bucket, from, { signal: options.signal }));
   const described = { ...options, checksum };
   try {
     if (size <= bucket.limits.copySize) await copyWhole(bucket, abilities, from, to, source, described);
@@ -48,7 +49,9 @@ export async function copyStored(
     if (!isNamed(error, 'NotImplemented')) throw error;
     return putSource(bucket, abilities, to, objectSource(bucket, from, size), { ...described, journal: undefined });
   }
-  return verifyStored(bucket, to, { size, checksum, parts: [], multipart: false }, options);
+  const facts = await verifyStored(bucket, to, { size, checksum, parts: [], multipart: false }, options);
+  options.onProgress?.(size);
+  return facts;
 }
 
 async function copyWhole(

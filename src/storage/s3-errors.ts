@@ -72,8 +72,9 @@ export async function onS3<T>(work: () => Promise<T>, signal?: AbortSignal): Pro
 export function toStoreError(error: unknown): AppError {
   if (error instanceof AppError) return error;
   const { name, status } = saidOf(error) ?? { name: 'unknown', status: undefined };
-  const message = `The store failed, ${name}: ${error instanceof Error ? error.message : String(error)}`;
-  return new AppError(codeOf(name, status), message, { cause: error, details: { name, status } });
+  const said = error instanceof Error ? error.message : String(error);
+  const options = { cause: error, details: { name, status, said } };
+  return new AppError(codeOf(name, status), `The store failed with ${name}: ${said}`, options);
 }
 
 /** The code for what the store said: by name, by status, and any other 5xx is an outage. */

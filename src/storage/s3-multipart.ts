@@ -47,8 +47,15 @@ export async function startMultipart(
   );
   if (uploadId === undefined) throw new AppError('STORE_REJECTED', 'The store gave no id for a multipart upload.');
   const record = { key, uploadId, partSize };
-  await options.journal?.write({ upload: JSON.stringify(record) });
-  return multipart(bucket, record, new Map(), {}, abilities, options.journal);
+  const upload = multipart(bucket, record, new Map(), {}, abilities, options.journal);
+  try {
+    await options.journal?.write({ upload: JSON.stringify(record) });
+  } catch (error) {
+    // Nobody else knows its id, so nobody else would end it.
+    await upload.abort();
+    throw error;
+  }
+  return upload;
 }
 
 /** The upload that the journal knows, as far as the store still has it; undefined when there is nothing to go on with. */

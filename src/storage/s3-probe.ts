@@ -46,14 +46,10 @@ async function probe(bucket: Bucket): Promise<Abilities> {
     if (head === undefined) throw new AppError('STORE_REJECTED', 'The store took an object and does not have it.');
     assertEncrypted(config, head);
     const sent = { size: bytes.length, checksum: sha256.toString('hex'), multipart: false };
-    const by = confirms({ ...sent, parts: [] }, head);
+    const expected = { ...sent, parts: [{ sha256, md5 }] };
     return {
-      sha256: by === 'checksum',
-      md5Etag:
-        confirms(
-          { ...sent, parts: [{ sha256, md5 }] },
-          { ETag: head.ETag, ServerSideEncryption: head.ServerSideEncryption },
-        ) === 'etag',
+      sha256: confirms(expected, head) === 'checksum',
+      md5Etag: confirms(expected, { ...head, ChecksumSHA256: undefined }) === 'etag',
     };
   } finally {
     await client.send(new DeleteObjectCommand({ Bucket: name, Key: key }));

@@ -1,11 +1,12 @@
 import { PutObjectCommand } from '@aws-sdk/client-s3';
 import type { StoredFacts } from '#domain';
+import { AppError } from '#errors';
 import { measure } from './measured.ts';
 import { type Bucket, objectHeaders } from './s3-bucket.ts';
 import { type Multipart, resumeMultipart, startMultipart } from './s3-multipart.ts';
 import { createSlots, cutParts, type Part, parallelFor, partSizeFor } from './s3-parts.ts';
 import type { Abilities } from './s3-probe.ts';
-import { type Digest, isFinal, verifyStored } from './s3-verify.ts';
+import { type Digest, verifyStored } from './s3-verify.ts';
 import type { Journal, PutOptions, Source } from './store.ts';
 
 /**
@@ -56,6 +57,11 @@ export async function putSource(
   }
   const { size, checksum } = measured.facts();
   return verifyStored(bucket, key, { size, checksum, parts: digests, multipart: upload !== undefined }, { signal });
+}
+
+/** True when nobody will go on with the work: an error of ours that a retry does not mend, such as `CANCELLED`. */
+function isFinal(error: unknown): boolean {
+  return error instanceof AppError && !error.retryable;
 }
 
 async function putWhole(bucket: Bucket, abilities: Abilities, key: string, part: Part, options: PutOptions) {

@@ -6,7 +6,7 @@ import { toStoreError } from './s3-errors.ts';
 export function readBody(body: unknown, signal?: AbortSignal): Readable {
   if (!(body instanceof Readable)) throw new AppError('STORE_REJECTED', 'The store answered without a body.');
   const readable = new PassThrough({ highWaterMark: 256 * 1024 });
-  body.once('error', (error) => readable.destroy(toStoreError(error)));
+  body.on('error', (error) => readable.destroy(toStoreError(error)));
   readable.once('close', () => body.destroy());
   body.pipe(readable);
   return signal ? addAbortSignal(signal, readable) : readable;

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { DeleteObjectCommand, GetObjectCommand, type HeadObjectCommandOutput } from '@aws-sdk/client-s3';
 import type { StoredFacts } from '#domain';
-import { AppError } from '#errors';
+import { AppError, type ErrorCode } from '#errors';
 import { type Bucket, headObject, type S3Config } from './s3-bucket.ts';
 import { onS3 } from './s3-errors.ts';
 import { readBody } from './s3-read.ts';
@@ -20,6 +20,14 @@ export interface Expected {
   readonly parts: readonly Digest[];
   readonly multipart: boolean;
 }
+
+/** Errors after which nobody wants the object. Any other leaves it: another worker may have committed it meanwhile. */
+const WORTHLESS: ReadonlySet<ErrorCode> = new Set([
+  'CHECKSUM_MISMATCH',
+  'SIZE_MISMATCH',
+  'ENCRYPTION_NOT_APPLIED',
+  'CANCELLED',
+]);
 
 type Answer = Pick<
   HeadObjectCommandOutput,
@@ -50,7 +58,7 @@ export async function verifyStored(
     const encryption = algorithm && { algorithm, keyId };
     return { s3Key: key, size: expected.size, checksum: expected.checksum, verifiedBy, encryption, versionId };
   } catch (error) {
-    if (isFinal(error)) await remove(bucket, key, head.VersionId);
+    if (error instanceof AppError && WORTHLESS.has(error.code)) await remove(bucket, key, head.VersionId);
     throw error;
   }
 }
@@ -100,11 +108,6 @@ export async function hashStored(
     }
     return hash.digest('hex');
   }, signal);
-}
-
-/** True when nobody will go on with the work: an error of ours that a retry does not mend, such as `CANCELLED`. */
-export function isFinal(error: unknown): boolean {
-  return error instanceof AppError && !error.retryable;
 }
 
 function combine(algorithm: 'sha256' | 'md5', parts: readonly Digest[]): Buffer {

@@ -10,6 +10,7 @@ import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import { create as contentDisposition, parse as parseDisposition } from 'content-disposition';
 import { AppError } from '#errors';
 import { assertKey } from './keys.ts';
+import { assertRange } from './range.ts';
 import { headObject, openBucket, type S3Config, type S3Limits, storedChecksum } from './s3-bucket.ts';
 import { copyStored } from './s3-copy.ts';
 import { codeOf, onS3 } from './s3-errors.ts';
@@ -65,6 +66,7 @@ export function createS3Store(config: S3Config, { clock, limits }: S3StoreOption
     get: (key, { range, signal } = {}) =>
       onS3(async () => {
         assertKey(key);
+        if (range) assertRange(range);
         const Range = range && `bytes=${range.start}-${range.end}`;
         const command = new GetObjectCommand({ Bucket, Key: key, Range });
         const answer = await client.send(command, signal ? { abortSignal: signal } : {});

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { pieces } from '#test/contracts/store.ts';
+import { pieces } from '#test/sources.ts';
 import { createDiskStore } from './disk.ts';
 import { bytesSource, createPathOpener, fileSource, stagedSource } from './source.ts';
 

@@ -1,8 +1,8 @@
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { buffer } from 'node:stream/consumers';
 import { afterEach, describe, expect, test } from 'vitest';
-import { pieces, sha256 } from '#test/contracts/store.ts';
 import { freePort } from '#test/free-port.ts';
+import { pieces, sha256 } from '#test/sources.ts';
 import type { TestBucket } from './bucket.ts';
 import { type Intercept, type StoreProxy, startProxy } from './proxy.ts';
 
@@ -109,6 +109,18 @@ export function describeAnswers(getBucket: () => TestBucket): void {
         await expect(store.check()).rejects.toEqual(fails('STORE_ACCESS_DENIED'));
       } finally {
         process.env.AWS_SECRET_ACCESS_KEY = secret;
+      }
+    });
+
+    test('a signed URL lives no longer than the credentials that signed it', async () => {
+      const end = Math.ceil(Date.now() / 1000) * 1000 + 30_000;
+      process.env.AWS_CREDENTIAL_EXPIRATION = new Date(end).toISOString();
+      try {
+        const { url, expiresAt } = await getBucket().open().signGet('key', { expiresInSeconds: 3600 });
+        expect(expiresAt).toBe(end);
+        expect(Number(new URL(url).searchParams.get('X-Amz-Expires'))).toBeLessThanOrEqual(31);
+      } finally {
+        delete process.env.AWS_CREDENTIAL_EXPIRATION;
       }
     });
 

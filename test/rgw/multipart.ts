@@ -3,7 +3,7 @@ import { buffer } from 'node:stream/consumers';
 import { afterEach, describe, expect, test } from 'vitest';
 import { AppError } from '#errors';
 import type { Journal, PutOptions } from '#storage/store.ts';
-import { pieces, sha256 } from '#test/contracts/store.ts';
+import { pieces, sha256 } from '#test/sources.ts';
 import type { TestBucket } from './bucket.ts';
 import { type Intercept, type StoreProxy, startProxy } from './proxy.ts';
 
@@ -129,6 +129,10 @@ export function describeMultipart(getBucket: () => TestBucket): void {
         .open()
         .put(key, source, { ...video, journal });
       await expectWhole(key);
+      const unknown = newKey();
+      const none = { ...video, journal: { ...memoryJournal(), write: () => Promise.reject(lost) } };
+      await expect(getBucket().open().put(unknown, source, none)).rejects.toBe(lost);
+      expect(await openUploads(unknown)).toBe(0);
     });
 
     test('the lost answer to a completion is no failure', async () => {
