@@ -38,7 +38,7 @@ export interface UploadAnswer {
   }[];
 }
 
-type Ports = Pick<ApiPorts, 'store' | 'producer' | 'outbox' | 'metrics'>;
+type Ports = Pick<ApiPorts, 'store' | 'producer' | 'outbox' | 'metadata' | 'metrics'>;
 
 /** The facts of the request that `res` answers. */
 export function intakeOf(
@@ -84,7 +84,8 @@ export async function takeIn(
     throw error;
   }
   for (const { lane } of accepted.jobs) ports.metrics.packs.inc({ lane });
-  await announce(ports, intake, accepted, log);
+  announceBatch(ports, intake, files.length, log);
+  await announceFiles(ports, intake, accepted, log);
   return toAnswer(accepted);
 }
 
@@ -108,7 +109,7 @@ async function stage(store: Ports['store'], key: string, files: readonly Planned
 }
 
 /** Pending rows for people to watch. The batch is accepted already, so a failure here is only logged. */
-async function announce(ports: Ports, intake: Intake, accepted: AcceptedBatch, log: Logger): Promise<void> {
+async function announceFiles(ports: Ports, intake: Intake, accepted: AcceptedBatch, log: Logger): Promise<void> {
   const updates = accepted.jobs.flatMap(({ jobId, files }) =>
     files.map((file): StatusUpdate => {
       const { origin: _origin, size, checksum: _checksum, ...facts } = file;
@@ -118,6 +119,22 @@ async function announce(ports: Ports, intake: Intake, accepted: AcceptedBatch, l
     }),
   );
   await ports.outbox.put(updates).catch((err: unknown) => log.warn({ err }, 'Pending statuses were not written'));
+}
+
+/** The batch's record for people to watch. Not waited for: when Convex is away, the job that ends the batch writes it. */
+function announceBatch({ metadata }: Ports, intake: Intake, total: number, log: Logger): void {
+  const { batchId, entity, createdBy: owner, createdAt } = intake;
+  const record = {
+    batchId,
+    project: entity.project,
+    owner,
+    total,
+    ready: 0,
+    failed: 0,
+    state: 'accepted',
+    createdAt,
+  } as const;
+  metadata.applyBatches([record]).catch((err: unknown) => log.warn({ err, batchId }, 'The batch is not shown yet'));
 }
 
 function toAnswer({ batchId, jobs }: AcceptedBatch): UploadAnswer {

@@ -1,8 +1,10 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { ConvexHttpClient } from 'convex/browser';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createClient, type ReelayClient } from '#client/client.ts';
+import { api } from '#convex/_generated/api.js';
 import { commitMutations } from '#test/figures.ts';
 import { followScene } from '#test/follow-scene.ts';
 import { type Stack, startStack } from '#test/stack.ts';
@@ -61,6 +63,26 @@ describe('one file', () => {
     await stack.start();
     expect(await client.getAsset(assetId)).toMatchObject({ status: 'ready', checksum: sha256(bytes) });
     expect(await client.getBatch(batchId)).toMatchObject({ state: 'done', successful: [assetId] });
+  });
+});
+
+describe('the batch of an upload', () => {
+  it('is shown to a member in Convex, from its acceptance to its end', async () => {
+    const { batchId } = await client.uploadFile({
+      ...SCENE,
+      assetType: 'subtitle',
+      filename: 'en.vtt',
+      bytes: Buffer.from('WEBVTT'),
+    });
+    const convex = new ConvexHttpClient(stack.convexUrl);
+    convex.setAuth(stack.viewerToken);
+    const watch = () => convex.query(api.batches.watch, { batchId });
+    const done = async () => {
+      const batch = await watch();
+      return batch?.state === 'done' ? batch : undefined;
+    };
+    const batch = await until(done, { within: 10_000, what: 'the batch to be done in Convex' });
+    expect(batch).toMatchObject({ project: 'demo', total: 1, ready: 1, failed: 0 });
   });
 });
 
