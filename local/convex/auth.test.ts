@@ -76,6 +76,10 @@ test('keys are fetched when the configuration names a URL', async () => {
   expect(await client.query(query('notes/whoami:claims'), {})).toMatchObject({ subject: 'somebody' });
 });
 
+test('a configuration without its variables is refused with a sentence', async () => {
+  await expect(start('')).rejects.toThrow('auth.config.ts: `jwks` is "", which is no URL; is a variable unset?');
+});
+
 test('over the websocket a token authenticates live queries, and a bad one is reported', async () => {
   const engine = await start();
   const client = new ConvexClient(engine.url, { logger: false });

@@ -182,6 +182,8 @@ function providersOf(config: unknown): Provider[] {
 
 /** A `data:` URI holds the keys themselves; any other URL is fetched when first needed. */
 function keysOf(jwks: string): JWTVerifyGetKey {
+  if (!URL.canParse(jwks))
+    throw new Error(`auth.config.ts: \`jwks\` is "${jwks}", which is no URL; is a variable unset?`);
   if (!jwks.startsWith('data:')) return createRemoteJWKSet(new URL(jwks));
   const comma = jwks.indexOf(',');
   const body = jwks.slice(comma + 1);

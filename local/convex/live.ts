@@ -22,7 +22,7 @@ export interface LiveResult {
 export type RunLive = (query: LiveQuery, reads: MutableRange[]) => Promise<LiveResult>;
 
 export interface Subscription {
-  /** The result, run again first when something it read has changed. Equal results are the same object. */
+  /** The result, run again first when something it read has changed. */
   result(): Promise<LiveResult>;
   close(): void;
 }
@@ -81,14 +81,13 @@ export class LiveQueries {
     this.#forgetRanges(watched);
     watched.missed = [];
     this.#running.add(watched);
-    const journal = watched.last?.journal ?? watched.query.journal;
-    const result = await this.#run({ ...watched.query, journal }, reads);
+    const result = await this.#run({ ...watched.query, journal: watched.journal }, reads);
     this.#running.delete(watched);
     if (watched.watchers.size > 0) this.#rememberRanges(watched, reads);
     if (watched.missed.some((writes) => touchesAny(writes, reads))) this.#markStale(watched);
     watched.missed = [];
-    if (!watched.last || !sameResult(watched.last, result)) watched.last = result;
-    return watched.last;
+    watched.journal = result.journal;
+    return result;
   }
 
   #markStale(watched: Watched): void {
@@ -122,13 +121,15 @@ class Watched {
   readonly watchers = new Set<() => void>();
   /** The run that answers for now; undefined when stale. */
   current: Promise<LiveResult> | undefined;
-  last: LiveResult | undefined;
+  /** What the last run left for the next. */
+  journal: string | null;
   ranges: WatchedRange[] = [];
   /** Commits since the run now under way took its snapshot. */
   missed: Overlay[] = [];
 
   constructor(query: LiveQuery) {
     this.query = query;
+    this.journal = query.journal;
   }
 }
 

@@ -67,7 +67,8 @@ function Pages() {
 test('a component pages through a list that grows, without gaps or repeats', async () => {
   const http = new ConvexHttpClient(engine.url);
   const send = (body: string) => http.mutation(mutation('messages:send'), { channel: 'react', body });
-  for (const body of ['a', 'b', 'c', 'd', 'e']) await send(body);
+  const first = await send('a');
+  for (const body of ['b', 'c', 'd', 'e']) await send(body);
   const { click, shows } = render(Pages);
   await shows('ab');
   click();
@@ -76,4 +77,7 @@ test('a component pages through a list that grows, without gaps or repeats', asy
   await shows('abcde');
   await send('f');
   await shows('abcdef');
+  // A page that lost a message does not take one from the next.
+  await http.mutation(mutation('messages:remove'), { id: first });
+  await shows('bcdef');
 });
