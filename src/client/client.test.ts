@@ -5,6 +5,8 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { type StandInApi, startStandInApi } from '#test/stand-in-api.ts';
 import { createClient, ReelayError } from './client.ts';
@@ -63,23 +65,27 @@ describe('uploadFile', () => {
     expect(seen).toEqual([8]);
   });
 
-  test('streams 256 MiB byte for byte, never far ahead of what the server has read', async () => {
+  test('streams 256 MiB byte for byte, holding little of it and never far ahead of the server', async () => {
     const size = 256 * 2 ** 20;
-    const before = api.bytesRead();
+    const bytesBefore = api.bytesRead();
+    const heldBefore = heldBytes();
     const hash = createHash('sha256');
     let furthestAhead = 0;
+    let mostHeld = 0;
     async function* stream() {
       for (let sent = 0; sent < size; sent += 2 ** 20) {
         const bytes = Buffer.alloc(2 ** 20);
         bytes.writeUInt32LE(sent);
         hash.update(bytes);
-        furthestAhead = Math.max(furthestAhead, sent - (api.bytesRead() - before));
+        furthestAhead = Math.max(furthestAhead, sent - (api.bytesRead() - bytesBefore));
+        if (sent % (32 * 2 ** 20) === 0) mostHeld = Math.max(mostHeld, heldBytes() - heldBefore);
         yield bytes;
       }
     }
     await client().uploadFile({ ...CLIP, stream: stream(), size });
     expect(api.received.at(-1)).toMatchObject({ size, checksum: hash.digest('hex') });
     expect(furthestAhead).toBeLessThan(32 * 2 ** 20);
+    expect(mostHeld).toBeLessThan(64 * 2 ** 20);
   });
 
   test('stops reading its source when it is aborted', async () => {
@@ -290,6 +296,13 @@ const away = {
   nextAction: 'Send the request again after Retry-After.',
   details: {},
 };
+
+/** Bytes of buffers that something still refers to. */
+function heldBytes(): number {
+  setFlagsFromString('--expose-gc');
+  runInNewContext('gc')();
+  return process.memoryUsage().arrayBuffers;
+}
 
 function sha256(bytes: string): string {
   return createHash('sha256').update(bytes).digest('hex');

@@ -19,6 +19,12 @@ export interface TransportOptions {
   readonly pause?: Pause | undefined;
 }
 
+/**
+ * Unless both are given, Node's fetch tees a streamed body, for redirects to repeat it, and so keeps all of it
+ * in memory. A streamed body cannot follow a redirect anyway.
+ */
+const WITHOUT_COPY = { redirect: 'error', window: null } as const;
+
 /** A call's method (GET unless named), body and signal. A stream as body needs `duplex`. */
 export interface Call {
   readonly method?: 'POST';
@@ -52,7 +58,7 @@ export function createTransport(options: TransportOptions): Transport {
       ...(call.method && { method: call.method }),
       headers: { ...call.headers, authorization: `Bearer ${options.key}` },
       ...(call.body !== undefined && { body: call.body }),
-      ...(call.duplex && { duplex: call.duplex }),
+      ...(call.duplex && { duplex: call.duplex, ...WITHOUT_COPY }),
       ...(call.signal && { signal: call.signal }),
     };
     const response = await fetch(url, init).catch((thrown: unknown) => {
