@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import type { LimitFunction } from 'p-limit';
 import type { Identity } from './auth.ts';
 import type { FunctionKind } from './functions.ts';
 import type { DocumentStream } from './query.ts';
@@ -14,6 +15,8 @@ export interface Call {
   readonly streams: Map<number, DocumentStream>;
   nextStream: number;
   readonly logLines: string[];
+  /** Nested mutations run one after another, as each is a transaction on top of what is there. */
+  readonly inTurn: LimitFunction;
   /** End cursor of the page read before, so that a live page keeps its end; and the one of this run. */
   readonly journal: string | null;
   nextJournal: string | null;

@@ -144,6 +144,10 @@ test('a nested mutation that throws is rolled back alone', async () => {
   expect(bodies(await client.query(query('messages:list'), { channel: 'nested' }))).toEqual(['before', 'after']);
 });
 
+test('nested mutations started together run one after another', async () => {
+  expect(await connect().mutation(mutation('counters:increaseAtOnce'), { name: 'at once' })).toEqual([1, 2]);
+});
+
 test('pages follow each other without gaps, and an end cursor holds a page to its end', async () => {
   const client = connect();
   for (let at = 0; at < 7; at++) {

@@ -92,7 +92,9 @@ export function documentsOf(tables: Tables, schema: Schema, clock: Clock): Docum
       else transaction.writes.set(key, '');
     }
     for (const key of before) transaction.writes.set(key, null);
-    transaction.writes.set(documentKey(table, document._id), JSON.stringify(document));
+    const text = JSON.stringify(document);
+    if (text.includes('{"$commitTs":null}')) throw new Error('`db.vars.commitTs` is not supported by this engine.');
+    transaction.writes.set(documentKey(table, document._id), text);
   }
 
   return {
@@ -134,12 +136,7 @@ export function documentsOf(tables: Tables, schema: Schema, clock: Clock): Docum
 }
 
 function fieldsOf(value: JSONValue, method: string): { [field: string]: JSONValue } {
-  if (isPlainObject(value)) {
-    if (JSON.stringify(value).includes('{"$commitTs":null}')) {
-      throw new Error('`db.vars.commitTs` is not supported by this engine.');
-    }
-    return value;
-  }
+  if (isPlainObject(value)) return value;
   throw new Error(`Invalid argument \`value\` for \`db.${method}\`: expected an object.`);
 }
 

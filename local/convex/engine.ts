@@ -58,7 +58,7 @@ export interface Engine {
 
 /** Throws one clear sentence when the folder is taken, the functions do not load, or the data does not fit them. */
 export async function openEngine(options: EngineOptions): Promise<Engine> {
-  mkdirSync(options.data, { recursive: true });
+  mkdirSync(options.data, { recursive: true, mode: 0o700 });
   const unlock = lockFolder(options.data);
   let storage: Storage | undefined;
   try {

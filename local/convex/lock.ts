@@ -17,7 +17,7 @@ export function lockFolder(folder: string): () => void {
     }
     const [pid = ''] = read(file).split(' ');
     if (pid !== '' && signature(Number(pid)) === read(file)) {
-      throw new Error(`The data folder ${folder} is in use by the engine with process id ${pid}.`, { cause: 'locked' });
+      throw new Error(`The data folder ${folder} is in use by the engine with process id ${pid}.`);
     }
     rmSync(file, { force: true });
   }

@@ -1,4 +1,5 @@
 import type { JSONValue } from 'convex/values';
+import pLimit from 'p-limit';
 import type { Identity } from './auth.ts';
 import { type Call, currentCall, failureOf, type Outcome, RefusedCall } from './call.ts';
 import { canonicalPath, type FunctionKind, type Functions, type RegisteredFunction } from './functions.ts';
@@ -9,7 +10,7 @@ export interface RunOptions {
   readonly identity: Identity;
   readonly transaction: Transaction | undefined;
   readonly journal?: string | null;
-  /** Log lines of the call around this one. */
+  /** Log lines of the call around this one, when there is one. */
   readonly logLines?: string[];
 }
 
@@ -47,6 +48,7 @@ export async function runFunction(
     transaction: options.transaction,
     streams: new Map(),
     nextStream: 1,
+    inTurn: pLimit(1),
     logLines: options.logLines ?? [],
     journal: options.journal ?? null,
     nextJournal: null,

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { indexKeys, parseDocument, withoutSystemFields } from './documents.ts';
-import { pastPrefix } from './index-key.ts';
+import { justAfter } from './index-key.ts';
 import type { Storage } from './storage.ts';
 import { type DeclaredIndexes, type Index, idOfKey, indexRange, META, type Table, type Tables } from './tables.ts';
 import { type Check, compileValidator, type ValidatorJson } from './validate.ts';
@@ -103,7 +103,7 @@ function* batches(index: Index, storage: Storage): Generator<string[]> {
     const last = batch.at(-1);
     if (last === undefined) return;
     yield batch;
-    lower = pastPrefix(last);
+    lower = justAfter(last);
   }
 }
 

@@ -26,7 +26,8 @@ export class SyncSession {
   readonly #engine: Engine;
   readonly #socket: WebSocket;
   readonly #queries = new Map<number, SubscribedQuery>();
-  #session = '';
+  /** Names the client across its connections; undefined until it has introduced itself. */
+  #session: string | undefined;
   #identity: Identity = NOBODY;
   /** What the client has, and what it asked for since. */
   #version: StateVersion = { querySet: 0, identity: 0, ts: 0n };
@@ -131,7 +132,8 @@ export class SyncSession {
       return this.#refuse(new AuthFailure('TokenExpired', 'The token has expired.'), this.#version.identity, false);
     }
     const kind = type === 'Mutation' ? 'mutation' : 'action';
-    const request = type === 'Mutation' ? { session: this.#session, request: requestId } : undefined;
+    const session = type === 'Mutation' ? this.#session : undefined;
+    const request = session === undefined ? undefined : { session, request: requestId };
     try {
       const answered = await this.#engine.call({ path: udfPath, args: args[0] ?? {}, identity, kind, request });
       this.#send(response(type, requestId, answered));
@@ -167,7 +169,14 @@ export class SyncSession {
     const modifications = this.#removed.splice(0).map(queryRemoved);
     const owed = this.#owed;
     this.#owed = false;
-    for (const [queryId, query, result] of await this.#results()) {
+    const results = await Promise.all(
+      [...this.#queries].map(async ([queryId, query]) => ({
+        queryId,
+        query,
+        result: await query.subscription.result(),
+      })),
+    );
+    for (const { queryId, query, result } of results) {
       if (this.#queries.get(queryId) !== query || (query.sent && sameResult(query.sent, result))) continue;
       query.sent = result;
       modifications.push(queryResult(queryId, result));
@@ -178,12 +187,6 @@ export class SyncSession {
     this.#version = end;
     // A slow client gets its next transition when this one has left.
     await new Promise<void>((resolve) => this.#socket.send(text, () => resolve()));
-  }
-
-  #results(): Promise<[number, SubscribedQuery, LiveResult][]> {
-    return Promise.all(
-      [...this.#queries].map(async ([queryId, query]) => [queryId, query, await query.subscription.result()] as const),
-    ).then((results) => results.map(([queryId, query, result]) => [queryId, query, result]));
   }
 
   #refuse(error: unknown, baseVersion: number, authUpdateAttempted: boolean): void {

@@ -2,7 +2,7 @@ import type { JSONValue } from 'convex/values';
 import { claimsOf } from './auth.ts';
 import { type Call, currentCall, type Outcome } from './call.ts';
 import type { Documents } from './documents.ts';
-import type { FunctionKind, Functions } from './functions.ts';
+import type { FunctionKind, Functions, RegisteredFunction } from './functions.ts';
 import { type PageRequest, readPage } from './page.ts';
 import { DocumentStream, planQuery, type QueryJson } from './query.ts';
 import { findFunction, runFunction } from './runner.ts';
@@ -74,19 +74,10 @@ export function syscallsFor(host: SyscallHost) {
     },
     '1.0/getUserIdentity': (_args, call) => JSON.stringify(claimsOf(call.identity) ?? null),
     '1.0/getFunctionMetadata': (_args, call) => JSON.stringify({ name: call.path, componentPath: '' }),
-    '1.0/runUdf': async ({ udfType, args = null, ...address }, call) => {
+    '1.0/runUdf': ({ udfType, args = null, ...address }, call) => {
       const kind = udfType === 'mutation' ? 'mutation' : 'query';
-      const around = kind === 'mutation' ? writing(call) : reading(call);
       const fn = findFunction(host.functions, pathOf(address), { kind, internal: true });
-      const transaction = around.nested();
-      const { outcome } = await runFunction(fn, args, {
-        identity: call.identity,
-        transaction,
-        logLines: call.logLines,
-      });
-      const value = resultOf(outcome);
-      if (kind === 'mutation') around.absorb(transaction);
-      return value;
+      return kind === 'mutation' ? call.inTurn(() => runNested(fn, args, call)) : runNested(fn, args, call);
     },
   };
   for (const kind of ['query', 'mutation', 'action'] as const) {
@@ -102,6 +93,16 @@ export function syscallsFor(host: SyscallHost) {
       throw new Error(`${op} is not supported by this engine.`);
     },
   };
+}
+
+/** Runs a function within the transaction of another. What it wrote stays when it does not throw. */
+async function runNested(fn: RegisteredFunction, args: JSONValue, call: Call): Promise<string> {
+  const around = fn.kind === 'mutation' ? writing(call) : reading(call);
+  const transaction = around.nested();
+  const { outcome } = await runFunction(fn, args, { identity: call.identity, transaction, logLines: call.logLines });
+  const value = resultOf(outcome);
+  around.absorb(transaction);
+  return value;
 }
 
 function callNow(): Call {
