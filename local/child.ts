@@ -36,6 +36,7 @@ const LAST_RESTART_MS = 30_000;
 /** A run this long counts as healthy: the next restart is quick again. */
 const HEALTHY_MS = 60_000;
 const START_LIMIT_MS = 60_000;
+const SILENT = `does not serve after ${START_LIMIT_MS / 1000} s`;
 const STOP_GRACE_MS = 20_000;
 /** How much of a log is shown when a part cannot start. */
 const LOG_LINES = 25;
@@ -63,22 +64,29 @@ export function startChild(part: Part, files: ChildFiles, say: (sentence: string
       await wait(delay, undefined, { signal: stopping.signal }).catch(() => undefined);
       if (stopping.signal.aborted) return;
       run = launch(part, files);
-      untilServes(part, run).then(
-        () => say(`${part.name} serves again`),
-        (error: Error) => stopping.signal.aborted || say(error.message),
-      );
+      void watchRestart(run);
     }
   };
 
-  const served = untilServes(part, run).then(
-    () => {
-      hasServed = true;
-    },
-    (error: Error) => {
-      run.kill();
-      throw new StartError(`${error.message}\nThe end of ${files.log}:\n${lastLines(files.log)}`);
-    },
-  );
+  const watchRestart = async (restarted: Run) => {
+    const outcome = await untilServes(part, restarted);
+    if (outcome === 'serves') say(`${part.name} serves again`);
+    if (outcome === 'silent') {
+      say(`${part.name} ${SILENT}`);
+      restarted.kill();
+    }
+  };
+
+  const watchStart = async () => {
+    const outcome = await untilServes(part, run);
+    hasServed = outcome === 'serves';
+    if (hasServed) return;
+    run.kill();
+    const what = outcome === 'silent' ? SILENT : `ended before it served (${await run.ended})`;
+    throw new StartError(`${part.name} ${what}.\nThe end of ${files.log}:\n${lastLines(files.log)}`);
+  };
+
+  const served = watchStart();
   served.catch(() => undefined);
   const supervised = supervise();
   return {
@@ -107,7 +115,7 @@ interface Run {
 
 function launch(part: Part, files: ChildFiles): Run {
   const log = openSync(files.log, 'a', 0o600);
-  /** A group of its own, so that Ctrl-C reaches only the supervisor, which knows the order. */
+  // A group of its own, so that Ctrl-C reaches only the supervisor, which knows the order.
   const child = spawn('/bin/sh', ['-c', GUARDED, 'sh', ...part.command], {
     env: part.env,
     detached: true,
@@ -140,18 +148,18 @@ async function endOf(child: ChildProcess): Promise<string> {
   }
 }
 
-async function untilServes(part: Part, run: Run): Promise<void> {
-  let end: string | undefined;
-  void run.ended.then((reason) => {
-    end = reason;
+/** What becomes of a start: `silent` when it runs and does not serve within `START_LIMIT_MS`. */
+async function untilServes(part: Part, run: Run): Promise<'serves' | 'ended' | 'silent'> {
+  let ended = false;
+  void run.ended.then(() => {
+    ended = true;
   });
-  for (const deadline = performance.now() + START_LIMIT_MS; ; await wait(20)) {
-    if (end) throw new Error(`${part.name} ended before it served (${end}).`);
-    if (await part.serves()) return;
-    if (performance.now() > deadline) {
-      throw new Error(`${part.name} does not serve after ${START_LIMIT_MS / 1000} s.`);
-    }
+  for (const deadline = performance.now() + START_LIMIT_MS; performance.now() < deadline; await wait(20)) {
+    const serves = await part.serves();
+    if (ended) return 'ended';
+    if (serves) return 'serves';
   }
+  return 'silent';
 }
 
 function lastLines(file: string): string {

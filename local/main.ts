@@ -57,7 +57,7 @@ async function start(config: Config, supervisor: Supervisor): Promise<void> {
 async function untilReady(config: Config): Promise<void> {
   for (const deadline = performance.now() + READY_LIMIT_MS; !(await stackIsReady(config)); await wait(20)) {
     if (performance.now() < deadline) continue;
-    throw new StartError(`The parts run, but ${config.publicUrl}/health/ready still says that something is away.`);
+    throw new StartError(`The parts run, but ${config.publicUrl}/health/ready still says that they do not serve.`);
   }
 }
 

@@ -37,7 +37,7 @@ export function describeParts(config: Config, env: NodeJS.ProcessEnv, secrets: S
             ...['--data', join(config.dataDir, 'convex')],
             ...['--port', convexPort],
           ],
-          /** Functions see their process's environment: only what they are for. */
+          // Functions see their process's environment: only what is for them.
           env: { PATH: env.PATH, HOME: env.HOME, TMPDIR: env.TMPDIR, REELAY_JWKS: secrets.jwks },
           serves: () => answers(`${config.convexUrl}/version`),
         },
@@ -62,20 +62,26 @@ export function localUrl(host: string, port: number): string {
   return `http://${met.includes(':') ? `[${met}]` : met}:${port}`;
 }
 
-/** True when the API says that it and a worker serve, and nothing is away. */
+/** True when the API says that it and a worker serve. */
 export async function stackIsReady(config: Pick<Config, 'host' | 'port'>): Promise<boolean> {
   return answers(`${localUrl(config.host, config.port)}/health/ready`);
 }
 
-/** The ports the stack will listen on, each with the variable that moves it. */
-export function portsOf(config: Config, parts: Parts): { host: string; port: number; variable: string; of: string }[] {
+/** A port the stack will listen on, and the variable that moves it. */
+export interface PortUse {
+  readonly host: string;
+  readonly port: number;
+  readonly variable: string;
+  readonly of: string;
+}
+
+export function portsOf(config: Config, parts: Parts): PortUse[] {
+  const embedded = (url: string, variable: string, of: string): PortUse => {
+    return { host: '127.0.0.1', port: Number(new URL(url).port), variable, of };
+  };
   return [
-    ...(parts.redis
-      ? [{ host: '127.0.0.1', port: Number(new URL(config.redis.url).port), variable: 'REDIS_PORT', of: 'Redis' }]
-      : []),
-    ...(parts.convex
-      ? [{ host: '127.0.0.1', port: Number(new URL(config.convexUrl).port), variable: 'CONVEX_PORT', of: 'Convex' }]
-      : []),
+    ...(parts.redis ? [embedded(config.redis.url, 'REDIS_PORT', 'Redis')] : []),
+    ...(parts.convex ? [embedded(config.convexUrl, 'CONVEX_PORT', 'Convex')] : []),
     { host: config.host, port: config.port, variable: 'PORT', of: 'the API' },
     { host: config.host, port: config.metricsPort, variable: 'METRICS_PORT', of: "the worker's metrics" },
   ];

@@ -19,10 +19,7 @@ export async function seed(
 
   const seedKey = async (name: keyof typeof KEYS) => {
     const record = apiKeyRecord(credentials[name], { ...KEYS[name], createdAt: now });
-    if (!record)
-      throw new StartError(
-        `${name} in ${credentialsFile(config.dataDir)} is not a key of Reelay. Delete it there to have a new one.`,
-      );
+    if (!record) throw new StartError(notAKey(name, config.dataDir));
     if (!(await metadata.findApiKey(record.keyId))) await metadata.putApiKey(record);
   };
   const seedViewer = async () => {
@@ -36,4 +33,8 @@ export async function seed(
 
 function refused(url: string, { message }: Error): string {
   return `Convex at ${url} did not take the keys: ${message} A deployment of your own gets its functions by scripts/deploy.sh.`;
+}
+
+function notAKey(name: string, dataDir: string): string {
+  return `${name} in ${credentialsFile(dataDir)} is not a key of Reelay. Delete it there to have a new one.`;
 }

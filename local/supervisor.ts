@@ -2,7 +2,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { type Child, type Part, startChild } from './child.ts';
 import { followWarnings, prepareLog } from './logs.ts';
-import type { Parts } from './parts.ts';
+import type { Parts, PortUse } from './parts.ts';
 import { endLeftover } from './process-ids.ts';
 import { StartError } from './start-error.ts';
 
@@ -66,16 +66,16 @@ export async function endLeftovers(dataDir: string, say: (line: string) => void)
   }
 }
 
-/** Throws `StartError` naming every port that another program holds. */
-export async function requireFreePorts(
-  ports: readonly { host: string; port: number; variable: string; of: string }[],
-): Promise<void> {
-  const taken = await Promise.all(ports.map(async (port) => !(await isFree(port.host, port.port)) && port));
-  const sentences = taken.flatMap((port) =>
-    port
-      ? [`Port ${port.port} is taken: end the program that has it, or give ${port.of} another in ${port.variable}.`]
-      : [],
+/** Throws `StartError` naming every port that another program holds, or that is none. */
+export async function requireFreePorts(ports: readonly PortUse[]): Promise<void> {
+  const complaints = await Promise.all(
+    ports.map(async ({ host, port, variable, of }) => {
+      if (port === 0) return `${variable} is 0: give ${of} a port that can be told to others.`;
+      if (await isFree(host, port)) return undefined;
+      return `Port ${port} is taken: end the program that has it, or give ${of} another in ${variable}.`;
+    }),
   );
+  const sentences = complaints.filter((complaint) => complaint !== undefined);
   if (sentences.length > 0) throw new StartError(sentences.join('\n'));
 }
 
