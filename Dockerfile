@@ -2,7 +2,7 @@
 # TypeScript as it is, so there is nothing to build.
 FROM node:24.21.0-slim AS base
 WORKDIR /app
-ENV NODE_ENV=production REELAY_HOST=0.0.0.0 REELAY_DATA=/data
+ENV NODE_ENV=production REELAY_HOST=0.0.0.0 REELAY_DATA=/data NODE_COMPILE_CACHE=/tmp/node
 RUN mkdir /data && chown node:node /data
 
 FROM base AS packages

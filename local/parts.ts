@@ -4,6 +4,8 @@ import type { Part } from './child.ts';
 import { redisPart } from './redis.ts';
 
 const ROOT = join(import.meta.dirname, '..');
+/** Where Node keeps what it compiled: a process that finds it there starts sooner and some 30 MB smaller. */
+const COMPILED = join(ROOT, 'node_modules/.cache/node');
 
 /** What the parts need that the environment does not say. */
 export interface Secrets {
@@ -23,7 +25,8 @@ export interface Parts {
 
 /** Every process of the stack for these settings, and how to start each. */
 export function describeParts(config: Config, env: NodeJS.ProcessEnv, secrets: Secrets): Parts {
-  const own = { ...env, REELAY_DATA: config.dataDir, REELAY_ADMIN_PASSWORD: secrets.adminPassword };
+  const NODE_COMPILE_CACHE = env.NODE_COMPILE_CACHE ?? COMPILED;
+  const own = { ...env, NODE_COMPILE_CACHE, REELAY_DATA: config.dataDir, REELAY_ADMIN_PASSWORD: secrets.adminPassword };
   const convexPort = new URL(config.convexUrl).port;
   return {
     redis: env.REDIS_URL ? undefined : redisPart(Number(new URL(config.redis.url).port), join(config.dataDir, 'redis')),
@@ -38,7 +41,7 @@ export function describeParts(config: Config, env: NodeJS.ProcessEnv, secrets: S
             ...['--port', convexPort],
           ],
           // Functions see their process's environment: only what is for them.
-          env: { PATH: env.PATH, HOME: env.HOME, TMPDIR: env.TMPDIR, REELAY_JWKS: secrets.jwks },
+          env: { PATH: env.PATH, HOME: env.HOME, TMPDIR: env.TMPDIR, NODE_COMPILE_CACHE, REELAY_JWKS: secrets.jwks },
           serves: () => answers(`${config.convexUrl}/version`),
         },
     api: {
