@@ -82,7 +82,7 @@ function installer() {
   const isRoot = process.getuid?.() === 0;
   if (!isRoot && !canSudo()) return undefined;
   const apt = (args) =>
-    isRoot ? run('apt-get', args) : run('sudo', ['DEBIAN_FRONTEND=noninteractive', 'apt-get', ...args]);
+    isRoot ? quietly('apt-get', args) : quietly('sudo', ['DEBIAN_FRONTEND=noninteractive', 'apt-get', ...args]);
   return {
     by: isRoot ? 'apt' : 'sudo apt',
     run: (names) =>
@@ -109,9 +109,14 @@ function onPath(name) {
 }
 
 /** Output goes to stderr, so that the command behind this one owns stdout. */
-function run(command, args) {
+function run(command, args, stdout = 2) {
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-  return spawnSync(command, args, { cwd: root, env, stdio: ['inherit', 2, 2] }).status === 0;
+  return spawnSync(command, args, { cwd: root, env, stdio: ['inherit', stdout, 2] }).status === 0;
+}
+
+/** Without the hundred lines of what went well; errors are shown. */
+function quietly(command, args) {
+  return run(command, args, 'ignore');
 }
 
 function say(sentence) {
