@@ -121,6 +121,14 @@ describe('a pack', () => {
   });
 });
 
+describe('a staged file', () => {
+  it('whose bytes are gone ends as ORIGIN_NOT_FOUND', async () => {
+    const origin = { kind: 'staged', key: `staging/${newBatchId()}/0` } as const;
+    const { batchId } = await accept([{ lane: 'small', files: [file(origin, { size: 5 })] }]);
+    expect((await whenDone(batchId)).failed).toMatchObject([{ error: { code: 'ORIGIN_NOT_FOUND', retryable: false } }]);
+  });
+});
+
 describe('a file of unknown size', () => {
   it('that outgrows lane small goes on in lane large', async () => {
     const path = join(parts.dir, 'film.mp4');

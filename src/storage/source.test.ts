@@ -103,7 +103,10 @@ describe('other origins', () => {
     expect(String(await buffer(await slice.open(2)))).toBe('4');
     const missing = fails('ORIGIN_NOT_FOUND');
     await expect(stagedSource(store, 'staging/b/1')).rejects.toEqual(missing);
-    await expect(stagedSource(store, 'staging/b/0', { offset: 9, length: 2 })).rejects.toEqual(missing);
+    const gone = await stagedSource(store, 'staging/b/1', { offset: 0, length: 2 });
+    await expect(gone.open(0)).rejects.toEqual(missing);
+    const past = await stagedSource(store, 'staging/b/0', { offset: 9, length: 2 });
+    await expect(store.put('past', past, { contentType: 'text/plain' })).rejects.toEqual(fails('ORIGIN_UNREADABLE'));
     const facts = await store.put('copy', slice, { contentType: 'text/plain' });
     expect(facts.size).toBe(3);
   });

@@ -14,26 +14,29 @@ export function bytesSource(bytes: Buffer): Source & { readonly size: number } {
 }
 
 /**
- * Bytes that wait in the store: the object at `key`, or a slice of it. Throws `ORIGIN_NOT_FOUND` when it is not there or
- * the slice reaches past its end.
+ * Bytes that wait in the store: the object at `key`, or a slice of it, which is taken at its word until it is read.
+ * Throws `ORIGIN_NOT_FOUND` when the object is not there.
  */
 export async function stagedSource(
   store: Pick<Store, 'head' | 'get'>,
   key: string,
   slice?: { readonly offset: number; readonly length: number },
 ): Promise<Source & { readonly size: number }> {
-  const found = await store.head(key);
-  const { offset: first, length: size } = slice ?? { offset: 0, length: found?.size ?? 0 };
-  if (found === undefined || first + size > found.size) {
-    throw new AppError('ORIGIN_NOT_FOUND', 'The staged bytes are not in the store.', { details: { key } });
-  }
+  const { offset: first, length: size } = slice ?? { offset: 0, length: (await store.head(key))?.size ?? 0 };
+  if (size === 0) throw missing(key);
   return {
     size,
     async open(offset, signal) {
       if (offset >= size) return Readable.from([]);
       const range = { start: first + offset, end: first + size - 1 };
-      const { body } = await store.get(key, { range, ...(signal ? { signal } : {}) });
+      const { body } = await store.get(key, { range, ...(signal ? { signal } : {}) }).catch((error: unknown) => {
+        throw error instanceof AppError && error.code === 'NOT_FOUND' ? missing(key) : error;
+      });
       return body;
     },
   };
+}
+
+function missing(key: string): AppError {
+  return new AppError('ORIGIN_NOT_FOUND', 'The staged bytes are not in the store.', { details: { key } });
 }
