@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises';
+import { truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createClient } from '#client/client.ts';
 import { followScene } from '#test/follow-scene.ts';
@@ -7,17 +7,18 @@ import { type Chapter, equal } from './figures.ts';
 
 const SCENE = { project: 'demo', session: 'watched', scene: 'watched' };
 
-/** Subscribers with the unmodified Convex client while 400 MiB are uploaded. */
+/** Subscribers with the unmodified Convex client while 2 GiB are uploaded. */
 export const subscribers: Chapter = {
   name: 'subscribers',
-  command: 'ConvexClient.onUpdate(scenes.watch) during an upload of 400 MiB',
+  command: 'ConvexClient.onUpdate(scenes.watch) during an upload of 2 GiB',
   async run() {
     const stack = await startStack();
     try {
       const client = createClient({ apiUrl: stack.apiUrl, key: stack.agentKey });
       const watchers = await Promise.all([followScene(stack, SCENE), followScene(stack, SCENE)]);
       const path = join(stack.dataDir, 'film.mp4');
-      await writeFile(path, Buffer.alloc(400 * 1024 * 1024, 7));
+      await writeFile(path, '');
+      await truncate(path, 2 * 1024 ** 3);
       await client.uploadFile({ ...SCENE, assetType: 'video_chunk', filename: 'film.mp4', path });
       const shown = await Promise.all(watchers.map((watcher) => watcher.untilReady()));
       return shown.flatMap((states, index) => {
