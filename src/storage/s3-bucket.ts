@@ -23,8 +23,10 @@ export interface Bucket {
 
 /** Sizes in bytes; tests make them small. */
 export interface S3Limits {
-  /** Bytes of a part, and the most that is put whole. Grows where 10,000 parts would not do. */
+  /** Bytes of a part, and the most that is put whole. Grows where `parts` of them would not do. */
   readonly partSize: number;
+  /** The most parts that an upload takes. */
+  readonly parts: number;
   /** The most that one CopyObject takes. */
   readonly copySize: number;
   /** Bytes of a part of a larger copy. */

@@ -15,8 +15,8 @@ import { type Bucket, headObject, objectHeaders, storedChecksum } from './s3-buc
 import { isNamed } from './s3-errors.ts';
 import { partSizeFor } from './s3-parts.ts';
 import type { Abilities } from './s3-probe.ts';
-import { putSource } from './s3-put.ts';
 import { readBody } from './s3-read.ts';
+import { streamSource } from './s3-stream.ts';
 import { hashStored, verifyStored } from './s3-verify.ts';
 import type { PutOptions, Source } from './store.ts';
 
@@ -47,7 +47,7 @@ export async function copyStored(
   } catch (error) {
     // RGW, for one, does not copy what it encrypted.
     if (!isNamed(error, 'NotImplemented')) throw error;
-    return putSource(bucket, abilities, to, objectSource(bucket, from, size), { ...described, journal: undefined });
+    return streamSource(bucket, abilities, to, objectSource(bucket, from, size), described);
   }
   const facts = await verifyStored(bucket, to, { size, checksum, parts: [], multipart: false }, options);
   options.onProgress?.(size);
@@ -83,7 +83,7 @@ async function copyParts(
 ): Promise<void> {
   const { client, name, config, limits } = bucket;
   const size = source.ContentLength ?? 0;
-  const partSize = partSizeFor(size, limits.copyPartSize);
+  const partSize = partSizeFor(size, limits.copyPartSize, limits.parts);
   const { UploadId } = await client.send(
     new CreateMultipartUploadCommand({ Bucket: name, Key: to, ...objectHeaders(config, options) }),
   );

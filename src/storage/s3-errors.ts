@@ -88,6 +88,11 @@ export function isNamed(error: unknown, name: string): boolean {
   return saidOf(error)?.name === name;
 }
 
+/** The store has no such multipart upload, any more; S3 says the one, RGW the other. */
+export function isVanished(error: unknown): boolean {
+  return isNamed(error, 'NoSuchUpload') || isNamed(error, 'NoSuchKey');
+}
+
 /** Name and status of an error of the SDK or the network, which keeps its own name in `code`; undefined for any other. */
 function saidOf(error: unknown): { name: string; status: number | undefined } | undefined {
   if (!(error instanceof Error)) return undefined;

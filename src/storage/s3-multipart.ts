@@ -8,10 +8,13 @@ import {
 import { z } from 'zod';
 import { AppError } from '#errors';
 import { type Bucket, objectHeaders } from './s3-bucket.ts';
-import { isNamed } from './s3-errors.ts';
+import { isVanished } from './s3-errors.ts';
 import type { Part } from './s3-parts.ts';
 import type { Abilities } from './s3-probe.ts';
 import type { Journal, PutOptions } from './store.ts';
+
+/** The options of a put that another process may go on with. */
+export type ResumableOptions = PutOptions & { readonly journal: Journal };
 
 /** One multipart upload, of this process or continued from another. */
 export interface Multipart {
@@ -35,7 +38,7 @@ export async function startMultipart(
   key: string,
   partSize: number,
   abilities: Abilities,
-  options: PutOptions,
+  options: ResumableOptions,
 ): Promise<Multipart> {
   const { UploadId: uploadId } = await bucket.client.send(
     new CreateMultipartUploadCommand({
@@ -49,7 +52,7 @@ export async function startMultipart(
   const record = { key, uploadId, partSize };
   const upload = multipart(bucket, record, new Map(), {}, abilities, options.journal);
   try {
-    await options.journal?.write({ upload: JSON.stringify(record) });
+    await options.journal.write({ upload: JSON.stringify(record) });
   } catch (error) {
     // Nobody else knows its id, so nobody else would end it.
     await upload.abort();
@@ -63,9 +66,9 @@ export async function resumeMultipart(
   bucket: Bucket,
   key: string,
   abilities: Abilities,
-  journal: Journal | undefined,
+  journal: Journal,
 ): Promise<Multipart | undefined> {
-  const fields = (await journal?.read()) ?? {};
+  const fields = await journal.read();
   const record = parse(uploadRecord, fields.upload);
   if (record?.key !== key) return undefined;
   const stored = await listParts(bucket, record);
@@ -78,7 +81,7 @@ function multipart(
   stored: Stored,
   fields: Readonly<Record<string, string>>,
   { sha256: keepsSha256 }: Abilities,
-  journal: Journal | undefined,
+  journal: Journal,
 ): Multipart {
   const upload = { Bucket: name, Key: key, UploadId: uploadId };
   const done = new Map<number, { ETag: string; ChecksumSHA256?: string }>();
@@ -105,7 +108,7 @@ function multipart(
         }));
         if (etag === undefined) throw new AppError('STORE_REJECTED', `The store gave no ETag for part ${number}.`);
         const record = { etag, sha256: digest.sha256.toString('hex') };
-        await journal?.write({ [`part:${number}`]: JSON.stringify(record) });
+        await journal.write({ [`part:${number}`]: JSON.stringify(record) });
       }
       done.set(number, { ETag: etag, ...checksum });
     },
@@ -142,11 +145,6 @@ async function listParts({ client, name }: Bucket, { key, uploadId }: UploadReco
     if (isVanished(error)) return undefined;
     throw error;
   }
-}
-
-/** The upload was completed or aborted; S3 says the one, RGW the other. */
-function isVanished(error: unknown): boolean {
-  return isNamed(error, 'NoSuchUpload') || isNamed(error, 'NoSuchKey');
 }
 
 function vanished(cause: unknown): AppError {

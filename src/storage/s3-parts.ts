@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { Abilities } from './s3-probe.ts';
 import type { Digest } from './s3-verify.ts';
 
 /** Bytes of one part, in a buffer that is used again once the part is sent. */
@@ -10,14 +11,13 @@ export interface Part {
   readonly last: boolean;
 }
 
-const MAX_PARTS = 10_000;
 const MIB = 1024 * 1024;
 const MEMORY = 64 * MIB;
 const PARALLEL = 4;
 
-/** Bytes of a part for an object of `size`: `least`, or more where 10,000 parts would not do. */
-export function partSizeFor(size: number | undefined, least: number): number {
-  const needed = Math.ceil((size ?? 0) / MAX_PARTS / MIB) * MIB;
+/** Bytes of a part for an object of `size`: `least`, or more where `most` parts would not do. */
+export function partSizeFor(size: number | undefined, least: number, most: number): number {
+  const needed = Math.ceil((size ?? 0) / most / MIB) * MIB;
   return Math.max(least, needed);
 }
 
@@ -33,17 +33,17 @@ export function parallelFor(partSize: number): number {
 export async function* cutParts(
   chunks: AsyncIterable<Buffer>,
   size: number,
-  withMd5: boolean,
+  abilities: Abilities,
   take: () => Promise<Buffer>,
 ): AsyncGenerator<Part, void, void> {
   let number = 1;
-  let part = startPart(await take(), withMd5);
+  let part = startPart(await take(), abilities);
   for await (const chunk of chunks) {
     for (let rest = chunk; rest.length > 0; ) {
       if (part.filled() === size) {
         yield part.end(number, false);
         number += 1;
-        part = startPart(await take(), withMd5);
+        part = startPart(await take(), abilities);
       }
       rest = part.add(rest);
     }
@@ -51,24 +51,62 @@ export async function* cutParts(
   yield part.end(number, true);
 }
 
-function startPart(buffer: Buffer, withMd5: boolean) {
+/**
+ * Passes chunks on as they are, and adds to `digests` those of the parts of `size` bytes that they will be cut into:
+ * of a full part before the chunk with the next part's first byte, of the last one at the end.
+ */
+export async function* digestParts(
+  chunks: AsyncIterable<Buffer>,
+  size: number,
+  abilities: Abilities,
+  digests: Digest[],
+): AsyncGenerator<Buffer, void, void> {
+  let part = startDigest(abilities);
+  let filled = 0;
+  for await (const chunk of chunks) {
+    for (let rest = chunk; rest.length > 0; ) {
+      if (filled === size) {
+        digests.push(part.end());
+        part = startDigest(abilities);
+        filled = 0;
+      }
+      const taken = rest.subarray(0, size - filled);
+      part.add(taken);
+      filled += taken.length;
+      rest = rest.subarray(taken.length);
+    }
+    yield chunk;
+  }
+  digests.push(part.end());
+}
+
+/** The digests that can prove a part: its MD5 too, where only that shows in the store's answers. */
+function startDigest({ sha256: keepsSha256, md5Etag }: Abilities) {
   const sha256 = createHash('sha256');
-  const md5 = withMd5 ? createHash('md5') : undefined;
+  const md5 = !keepsSha256 && md5Etag ? createHash('md5') : undefined;
+  return {
+    add(bytes: Buffer): void {
+      sha256.update(bytes);
+      md5?.update(bytes);
+    },
+    end: (): Digest => ({ sha256: sha256.digest(), md5: md5?.digest() }),
+  };
+}
+
+function startPart(buffer: Buffer, abilities: Abilities) {
+  const digest = startDigest(abilities);
   let filled = 0;
   return {
     filled: () => filled,
     /** Takes what fits and returns the rest. */
     add(chunk: Buffer): Buffer {
       const length = chunk.copy(buffer, filled);
-      const taken = chunk.subarray(0, length);
-      sha256.update(taken);
-      md5?.update(taken);
+      digest.add(chunk.subarray(0, length));
       filled += length;
       return chunk.subarray(length);
     },
     end(number: number, last: boolean): Part {
-      const digest = { sha256: sha256.digest(), md5: md5?.digest() };
-      return { number, last, bytes: buffer.subarray(0, filled), digest };
+      return { number, last, bytes: buffer.subarray(0, filled), digest: digest.end() };
     },
   };
 }

@@ -3,30 +3,30 @@ import type { StoredFacts } from '#domain';
 import { AppError } from '#errors';
 import { measure } from './measured.ts';
 import { type Bucket, objectHeaders } from './s3-bucket.ts';
-import { type Multipart, resumeMultipart, startMultipart } from './s3-multipart.ts';
+import { type Multipart, type ResumableOptions, resumeMultipart, startMultipart } from './s3-multipart.ts';
 import { createSlots, cutParts, type Part, parallelFor, partSizeFor } from './s3-parts.ts';
 import type { Abilities } from './s3-probe.ts';
 import { type Digest, verifyStored } from './s3-verify.ts';
 import type { Journal, PutOptions, Source } from './store.ts';
 
 /**
- * Streams a source into the bucket: whole when it fits one part, else as a multipart upload, whose parts are dropped
- * when it fails for good or has no journal to go on from. A signal aborted with a final error (`CANCELLED`) is for good;
+ * Streams a source into the bucket: whole when it fits one part, else as a multipart upload that another process can go
+ * on with. Its parts are dropped when it fails for good. A signal aborted with a final error (`CANCELLED`) is for good;
  * any other reason (a lock that was lost, a shutdown) leaves the parts to whoever goes on with the job.
  */
-export async function putSource(
+export async function putResumable(
   bucket: Bucket,
   abilities: Abilities,
   key: string,
   source: Source,
-  options: PutOptions,
+  options: ResumableOptions,
 ): Promise<StoredFacts> {
   const { signal } = options;
   const failed = new AbortController();
   const sending = AbortSignal.any([failed.signal, ...(signal ? [signal] : [])]);
-  const journal = options.journal && watchJournal(options.journal);
+  const journal = watchJournal(options.journal);
   let upload = await resumeMultipart(bucket, key, abilities, journal);
-  const partSize = upload?.partSize ?? partSizeFor(source.size, bucket.limits.partSize);
+  const partSize = upload?.partSize ?? partSizeFor(source.size, bucket.limits.partSize, bucket.limits.parts);
   const slots = createSlots(parallelFor(partSize), Math.min(partSize, source.size ?? partSize));
   const measured = measure(source, options);
   const digests: Digest[] = [];
@@ -40,8 +40,7 @@ export async function putSource(
   }
 
   try {
-    const withMd5 = !abilities.sha256 && abilities.md5Etag;
-    for await (const part of cutParts(measured.chunks, partSize, withMd5, slots.take)) {
+    for await (const part of cutParts(measured.chunks, partSize, abilities, slots.take)) {
       digests.push(part.digest);
       if (!part.last) upload ??= await startMultipart(bucket, key, partSize, abilities, { ...options, journal });
       slots.run(part.bytes, send(part, upload));
@@ -51,8 +50,7 @@ export async function putSource(
   } catch (error) {
     failed.abort(error);
     await slots.settle();
-    const forGood = journal === undefined || (!journal.lost() && isFinal(signal?.aborted ? signal.reason : error));
-    if (forGood) await upload?.abort();
+    if (!journal.lost() && isFinal(signal?.aborted ? signal.reason : error)) await upload?.abort();
     throw error;
   }
   const { size, checksum } = measured.facts();

@@ -15,8 +15,9 @@ import { headObject, openBucket, type S3Config, type S3Limits, storedChecksum } 
 import { copyStored } from './s3-copy.ts';
 import { codeOf, onS3 } from './s3-errors.ts';
 import { createProbe } from './s3-probe.ts';
-import { putSource } from './s3-put.ts';
+import { putResumable } from './s3-put.ts';
 import { readBody } from './s3-read.ts';
+import { streamSource } from './s3-stream.ts';
 import type { ObjectInfo, Store } from './store.ts';
 
 export interface S3StoreOptions {
@@ -26,7 +27,7 @@ export interface S3StoreOptions {
 }
 
 const MIB = 1024 ** 2;
-const LIMITS: S3Limits = { partSize: 8 * MIB, copySize: 5 * 1024 * MIB, copyPartSize: 512 * MIB };
+const LIMITS: S3Limits = { partSize: 8 * MIB, parts: 10_000, copySize: 5 * 1024 * MIB, copyPartSize: 512 * MIB };
 /** The most that S3 lists, and deletes, in one request. */
 const PAGE = 1_000;
 
@@ -54,7 +55,10 @@ export function createS3Store(config: S3Config, { clock, limits }: S3StoreOption
     put: (key, source, options) =>
       onS3(async () => {
         assertKey(key);
-        return putSource(bucket, await abilities(), key, source, options);
+        const { journal } = options;
+        return journal
+          ? putResumable(bucket, await abilities(), key, source, { ...options, journal })
+          : streamSource(bucket, await abilities(), key, source, options);
       }, options.signal),
 
     copy: (from, to, options) =>

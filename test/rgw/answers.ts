@@ -4,6 +4,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { freePort } from '#test/free-port.ts';
 import { pieces, sha256 } from '#test/sources.ts';
 import type { TestBucket } from './bucket.ts';
+import { ways } from './journal.ts';
 import { type Intercept, type StoreProxy, startProxy } from './proxy.ts';
 
 const MIB = 1024 ** 2;
@@ -47,17 +48,17 @@ export function describeAnswers(getBucket: () => TestBucket): void {
 
     afterEach(() => Promise.all(proxies.splice(0).map((proxy) => proxy.close())));
 
-    test('a checksum that the store keeps is the proof', async () => {
+    test.each(ways)('%s: a checksum that the store keeps is the proof', async (_, way) => {
       const store = await through(keepingChecksums());
       const [small, large] = [randomBytes(100), randomBytes(12 * MIB)];
       const key = newKey();
-      expect(await store.put(key, pieces(small), text)).toMatchObject({ verifiedBy: 'checksum' });
+      expect(await store.put(key, pieces(small), { ...text, ...way() })).toMatchObject({ verifiedBy: 'checksum' });
       expect(await store.head(key)).toMatchObject({ checksum: sha256(small) });
-      const composite = await store.put(newKey(), pieces(large), text);
+      const composite = await store.put(newKey(), pieces(large), { ...text, ...way() });
       expect(composite).toMatchObject({ verifiedBy: 'composite', checksum: sha256(large) });
     });
 
-    test('an object that is not what was sent is removed', async () => {
+    test.each(ways)('%s: an object that is not what was sent is removed', async (_, way) => {
       const store = await through(async ({ method }, url, response) => {
         if (method === 'HEAD' && url.pathname.includes('answers/')) {
           const writeHead = response.writeHead.bind(response);
@@ -66,7 +67,8 @@ export function describeAnswers(getBucket: () => TestBucket): void {
         return false;
       });
       const key = newKey();
-      await expect(store.put(key, pieces(randomBytes(100)), text)).rejects.toEqual(fails('SIZE_MISMATCH'));
+      const put = store.put(key, pieces(randomBytes(100)), { ...text, ...way() });
+      await expect(put).rejects.toEqual(fails('SIZE_MISMATCH'));
       expect(await getBucket().open().head(key)).toBeUndefined();
     });
 

@@ -2,21 +2,16 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { buffer } from 'node:stream/consumers';
 import { afterEach, describe, expect, test } from 'vitest';
 import { AppError } from '#errors';
-import type { Journal, PutOptions } from '#storage/store.ts';
+import type { PutOptions } from '#storage/store.ts';
 import { pieces, sha256 } from '#test/sources.ts';
 import type { TestBucket } from './bucket.ts';
+import { memoryJournal, ways } from './journal.ts';
 import { type Intercept, type StoreProxy, startProxy } from './proxy.ts';
 
 const MIB = 1024 ** 2;
 /** Six parts of 5 MiB, the last one short. */
 const LENGTH = 26 * MIB;
 const video: PutOptions = { contentType: 'video/mp4' };
-
-/** A journal that keeps its fields in memory. */
-function memoryJournal(): Journal & { fields: Record<string, string> } {
-  const fields: Record<string, string> = {};
-  return { fields, read: async () => fields, write: async (written) => void Object.assign(fields, written) };
-}
 
 const partOf = (url: URL) => Number(url.searchParams.get('partNumber'));
 const partsSent = ({ seen }: StoreProxy) => seen.map(({ url }) => partOf(url)).filter(Boolean);
@@ -65,7 +60,8 @@ export function describeMultipart(getBucket: () => TestBucket): void {
         return false;
       });
       const key = newKey();
-      expect(await store.put(key, source, video)).toMatchObject({ checksum: sha256(bytes), verifiedBy: 'etag' });
+      const facts = await store.put(key, source, { ...video, journal: memoryJournal() });
+      expect(facts).toMatchObject({ checksum: sha256(bytes), verifiedBy: 'etag' });
       expect(partsSent(proxy).toSorted()).toEqual([1, 2, 3, 4, 5, 6]);
       await expectWhole(key);
     });
@@ -135,7 +131,7 @@ export function describeMultipart(getBucket: () => TestBucket): void {
       expect(await openUploads(unknown)).toBe(0);
     });
 
-    test('the lost answer to a completion is no failure', async () => {
+    test.each(ways)('%s: the lost answer to a completion is no failure', async (_, way) => {
       let lost = 0;
       const { store } = await through(async (request, url, response) => {
         if (request.method === 'POST' && url.searchParams.has('uploadId') && lost++ === 0) {
@@ -144,9 +140,44 @@ export function describeMultipart(getBucket: () => TestBucket): void {
         return false;
       });
       const key = newKey();
-      expect(await store.put(key, source, video)).toMatchObject({ checksum: sha256(bytes) });
+      expect(await store.put(key, source, { ...video, ...way() })).toMatchObject({ checksum: sha256(bytes) });
       expect(lost).toBe(2);
       await expectWhole(key);
+    });
+
+    test('more bytes than the parts of an upload hold are too many, unless their number is known', async () => {
+      const key = newKey();
+      const store = getBucket().open({}, { parts: 4 });
+      const refused = { code: 'TOO_LARGE', message: expect.stringContaining(`${20 * MIB} bytes`) };
+      await expect(store.put(key, pieces(bytes), video)).rejects.toMatchObject(refused);
+      expect(await store.head(key)).toBeUndefined();
+      expect(await openUploads(key)).toBe(0);
+      await store.put(key, source, video);
+      expect(await store.head(key)).toMatchObject({ etag: expect.stringContaining('-4"') });
+      await expectWhole(key);
+    });
+
+    test('the error of the source outlives a store that drops no parts', async () => {
+      const { proxy, store } = await through(async ({ method }, url, response) => {
+        const drops = method === 'DELETE' && url.searchParams.has('uploadId');
+        if (drops) response.writeHead(403).end();
+        return drops;
+      });
+      const options = { ...video, checksum: sha256(Buffer.from('other')) };
+      await expect(store.put(newKey(), pieces(bytes), options)).rejects.toMatchObject({ code: 'CHECKSUM_MISMATCH' });
+      expect(proxy.seen.map(({ method }) => method)).toContain('DELETE');
+    });
+
+    test('an abort ends the part on its way', async () => {
+      const key = newKey();
+      const abort = new AbortController();
+      const reason = new Error('enough');
+      const { store } = await through(async (_, url) => {
+        if (partOf(url) === 2) abort.abort(reason);
+        return partOf(url) === 2;
+      });
+      await expect(store.put(key, pieces(bytes), { ...video, signal: abort.signal })).rejects.toBe(reason);
+      expect(await openUploads(key)).toBe(0);
     });
 
     test('what one request cannot copy is copied by parts', async () => {
