@@ -57,11 +57,6 @@ export function encodeValue(value: JSONValue | undefined): Key {
   return TAG.object + fields.map((field) => encodeValue(field) + encodeValue(value[field])).join('') + END;
 }
 
-/** All keys that begin with `prefix`. */
-export function prefixRange(prefix: Key): KeyRange {
-  return { lower: prefix, upper: prefix + AFTER };
-}
-
 /** The least key greater than every key beginning with `prefix`. */
 export function pastPrefix(prefix: Key): Key {
   return prefix + AFTER;

@@ -11,7 +11,7 @@ const INTERVAL = 250;
 
 /** Tells the outbox how the files of one pack fare. Old news is held back by the fence of each write. */
 export interface StatusReporter {
-  /** Bytes of a file that are done. Sent now and then, together with those of the pack's other files. */
+  /** Bytes of a file that are done. The first are sent at once, later ones now and then, with those of the pack's other files. */
   progress(file: PackFile, bytes: number, size: number | undefined): void;
   /** Sends a status at once; `nextRetryAt` when there will be another try. */
   report(
@@ -30,7 +30,7 @@ export interface ReporterPorts {
 export function createStatusReporter(ports: ReporterPorts, pack: Pack, run: Run): StatusReporter {
   const fractions = new Map<string, number>();
   const changed = new Set<PackFile>();
-  let lastSent = ports.now();
+  let lastSent = Number.NEGATIVE_INFINITY;
 
   const update = (file: PackFile): StatusUpdate => ({
     facts: assetFacts(pack, file, run.jobId),
@@ -47,7 +47,8 @@ export function createStatusReporter(ports: ReporterPorts, pack: Pack, run: Run)
       if (size === undefined || size === 0) return;
       fractions.set(file.assetId, Math.min(1, bytes / size));
       changed.add(file);
-      if (ports.now() - lastSent < INTERVAL) return;
+      // The whole of a file is news only once it is committed.
+      if (bytes >= size || ports.now() - lastSent < INTERVAL) return;
       lastSent = ports.now();
       const updates = [...changed].map(update);
       changed.clear();

@@ -29,8 +29,9 @@ export async function conclude(parts: UploadParts, stages: readonly Stage[]): Pr
   if (first === undefined) return ended(parts, final);
   const away = open.find(isAway);
   const inMs = away && wait !== undefined ? wait : waitAfterAttempt(run.attempt, JOBS.upload.backoff, ports.random());
-  await state.writeTrouble((away ?? first).error, away ? awaySince : undefined);
-  for (const { file, error } of open) await reporter.report([file], 'uploading', { error, nextRetryAt: now + inMs });
+  const retryAt = now + inMs;
+  await state.writeTrouble((away ?? first).error, { retryAt, awaySince: away && awaySince });
+  for (const { file, error } of open) await reporter.report([file], 'uploading', { error, nextRetryAt: retryAt });
   ports.log.info({ batchId: pack.batchId, inMs, error: first.error.toFacts() }, 'Files of a pack are tried again');
   return away ? { end: 'later', inMs } : { end: 'retry', inMs, error: first.error };
 }
@@ -71,7 +72,7 @@ async function ended(parts: UploadParts, final: readonly Failure[]): Promise<Out
   const [first] = failed;
   if (first) {
     const error = summary(pack, first, failed.length);
-    await state.writeTrouble(error, undefined);
+    await state.writeTrouble(error);
     return { end: 'failed', error };
   }
   await dropStaged(parts);

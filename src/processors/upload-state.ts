@@ -1,13 +1,13 @@
 import type { StoredFacts } from '#domain';
 import type { AppError, ErrorFacts } from '#errors';
 import type { JobFacts } from '#queues/job-facts.ts';
-import { ERROR_FIELD } from '#queues/job-view.ts';
+import { ERROR_FIELD, RETRY_FIELD } from '#queues/job-view.ts';
 import type { Journal } from '#storage/store.ts';
 
 /**
  * What an upload job remembers from start to start, in its fenced hash:
  * `end:<assetId>` `ready` or the final error; `stored:<assetId>` what the store holds, verified;
- * `part:<assetId>:…` the store's journal; `away` since when a dependency is away; `error` the last error.
+ * `part:<assetId>:…` the store's journal; `away` since when a dependency is away; `error` the last error; `retryAt` when the next try is.
  */
 export interface UploadState {
   endOf(assetId: string): 'ready' | ErrorFacts | undefined;
@@ -17,7 +17,8 @@ export interface UploadState {
   journal(assetId: string): Journal;
   writeStored(files: readonly (readonly [assetId: string, stored: StoredFacts])[]): Promise<void>;
   writeEnds(files: readonly (readonly [assetId: string, end: 'ready' | ErrorFacts])[]): Promise<void>;
-  writeTrouble(error: AppError, awaySince: number | undefined): Promise<void>;
+  /** What keeps the job from its end, and when it is tried again; undefined for never. */
+  writeTrouble(error: AppError, trouble?: { retryAt: number; awaySince: number | undefined }): Promise<void>;
 }
 
 export async function readUploadState(facts: JobFacts): Promise<UploadState> {
@@ -46,10 +47,11 @@ export async function readUploadState(facts: JobFacts): Promise<UploadState> {
           files.map(([assetId, end]) => [`end:${assetId}`, end === 'ready' ? end : JSON.stringify(end)]),
         ),
       ),
-    writeTrouble: (error, awaySince) =>
+    writeTrouble: (error, trouble) =>
       facts.write({
         [ERROR_FIELD]: JSON.stringify(error.toFacts()),
-        away: awaySince === undefined ? '' : String(awaySince),
+        [RETRY_FIELD]: String(trouble?.retryAt ?? ''),
+        away: String(trouble?.awaySince ?? ''),
       }),
   };
 }

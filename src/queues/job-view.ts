@@ -23,8 +23,9 @@ export const LISTS = {
   failed: ['failed'],
 } as const satisfies Record<JobView['state'], readonly string[]>;
 
-/** Field of a job's facts with its last error; written by the worker, shown to people. */
+/** Fields of a job's facts that are shown to people: its last error, and when it is tried again. Written by the worker. */
 export const ERROR_FIELD = 'error';
+export const RETRY_FIELD = 'retryAt';
 
 /** An upload job as people see it; `state` is BullMQ's word, `facts` the hash beside the job. */
 export function toJobView(job: Job, lane: Lane, state: string, facts: Readonly<Record<string, string>>): JobView {
@@ -40,7 +41,8 @@ export function toJobView(job: Job, lane: Lane, state: string, facts: Readonly<R
     progress: shown === 'completed' ? 1 : typeof job.progress === 'number' ? job.progress : 0,
     attempts: job.attemptsMade,
     maxAttempts: job.opts.attempts ?? 1,
-    nextRetryAt: shown === 'delayed' ? job.timestamp + job.delay : undefined,
+    // BullMQ keeps the delay, but not since when.
+    nextRetryAt: shown === 'delayed' ? Number(facts[RETRY_FIELD]) || undefined : undefined,
     error: error === undefined || shown === 'completed' ? undefined : (JSON.parse(error) as ErrorFacts),
     files: pack.files.map(({ assetId, filename }) => ({ assetId, filename })),
   };
