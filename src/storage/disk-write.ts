@@ -20,7 +20,7 @@ export interface Disk {
 /** Errors of `link` that only mean: not on this filesystem, or not once more. */
 const CANNOT_LINK = new Set(['EXDEV', 'EMLINK', 'EPERM', 'ENOTSUP']);
 const READ_SIZE = 1024 * 1024;
-/** A folder pruned as empty while an object moves in is made again; so often in a row is no coincidence. */
+/** A folder pruned as empty while an object moves in, or its parent, is made again; so often in a row is no coincidence. */
 const MOVE_TRIES = 5;
 
 /** Writes a source to a temporary file, verifies what the disk holds, and moves it to its key. */
@@ -155,8 +155,8 @@ async function publish(
 /** Both renames in one turn of the event loop: of two puts to one key, one wins with bytes and metadata alike. */
 async function moveIn(tree: DiskTree, path: string, temp: string, tempMeta: string): Promise<void> {
   for (let tries = 1; ; tries += 1) {
-    await tree.ensure(dirname(path));
     try {
+      await tree.ensure(dirname(path));
       renameSync(tempMeta, path + META_SUFFIX);
       renameSync(temp, path);
       return;
