@@ -1,4 +1,4 @@
-import { mkdir, open, realpath, rmdir } from 'node:fs/promises';
+import { mkdir, open, realpath, rmdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { AppError } from '#errors';
 import { assertKey } from './keys.ts';
@@ -14,7 +14,7 @@ export interface DiskTree {
   pathOf(key: string): string;
   /** Makes `directory` and what leads to it, durably. Throws `STORE_REJECTED` when a symbolic link is on the way. */
   ensure(directory: string): Promise<void>;
-  /** Throws `STORE_REJECTED` when a symbolic link is on the way to `directory`; missing is fine. */
+  /** Throws `STORE_REJECTED` when a symbolic link is on the way to `directory`; missing is fine, unless `root` is too. */
   assertInside(directory: string): Promise<void>;
   /** Makes the entries of `directory` durable. Calls that come while it is being done share the next turn. */
   sync(directory: string): Promise<void>;
@@ -49,7 +49,11 @@ export function createDiskTree(root: string): DiskTree {
       if (isMissing(error)) return undefined;
       throw error;
     });
-    if (real === undefined) return false;
+    if (real === undefined) {
+      // Nothing can be said of a store whose root is gone, as when its disk is not mounted: this throws ENOENT then.
+      await stat(root);
+      return false;
+    }
     if (real !== directory) throw new AppError('STORE_REJECTED', 'A symbolic link is on the way to the object.');
     return true;
   }

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
@@ -9,6 +9,7 @@ import { pieces, sha256 } from '#test/sources.ts';
 import { createDiskStore } from './disk.ts';
 import { onDisk } from './disk-errors.ts';
 import { verifyDiskUrl } from './disk-url.ts';
+import type { Store } from './store.ts';
 
 const urlSecret = Buffer.from('the secret of this test');
 
@@ -101,6 +102,26 @@ describe('the disk store', () => {
       }),
     );
     expect(await readdir(join(dir, 'objects'))).toEqual([]);
+  });
+
+  test.each<[string, (store: Store) => Promise<unknown>]>([
+    ['head', (store) => store.head('staging/a')],
+    ['get', (store) => store.get('staging/a')],
+    ['copy', (store) => store.copy('staging/a', 'projects/a', text)],
+    ['put', (store) => store.put('projects/a', pieces(bytes), text)],
+    ['list', (store) => store.list('staging/')],
+    ['deleteMany', (store) => store.deleteMany(['staging/a'])],
+    ['check', (store) => store.check()],
+  ])('while its folder is gone, %s calls the store unavailable, not the object missing', async (_, call) => {
+    const store = open();
+    await store.put('staging/a', pieces(bytes), text);
+    await rename(dir, `${dir}-unmounted`);
+    try {
+      await expect(call(store)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+    } finally {
+      await rename(`${dir}-unmounted`, dir);
+    }
+    expect(await store.head('staging/a')).toMatchObject({ checksum: sha256(bytes) });
   });
 
   test('what a crashed process left is removed once it is an hour old', async () => {
