@@ -9,11 +9,11 @@ export interface EdgeCall {
   readonly authorization: string | undefined;
 }
 
-/** What the edge does with a call: a value, an error of the function, another status, silence, or a cut in the answer. */
+/** What the edge does with a call: a value, an error of the function, another status (and body), silence, or a cut in the answer. */
 export type EdgeAnswer =
   | { readonly value: unknown }
   | { readonly refuse: string; readonly data?: unknown }
-  | { readonly status: number }
+  | { readonly status: number; readonly body?: string }
   | 'silence'
   | 'cut';
 
@@ -38,7 +38,7 @@ export async function startConvexEdge(
       response.writeHead(200, { 'content-length': 1_000 });
       response.write('{"status":');
       request.socket.end();
-    } else if ('status' in given) response.writeHead(given.status).end('no');
+    } else if ('status' in given) response.writeHead(given.status).end(given.body ?? 'no');
     else if ('value' in given) response.end(JSON.stringify({ status: 'success', value: given.value, logLines: [] }));
     else {
       const said = { status: 'error', errorMessage: given.refuse, errorData: given.data, logLines: [] };

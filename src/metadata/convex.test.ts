@@ -18,6 +18,15 @@ describe('the Convex adapter', () => {
     ['an answer cut short', 'cut'],
     ['a status 503', { status: 503 }],
     ['a status 429', { status: 429 }],
+    ['a refused token', { status: 401, body: '{"code":"InvalidAuthHeader","message":"Token expired"}' }],
+    ['a status 403', { status: 403 }],
+    ['a status 404', { status: 404, body: '404 page not found' }],
+    ['a redirection to nowhere', { status: 301, body: '' }],
+    ["a proxy's page", { status: 200, body: '<html>maintenance</html>' }],
+    ["a proxy's JSON", { status: 200, body: '{"status":"maintenance"}' }],
+    ["a proxy's JSON that is no object", { status: 200, body: 'null' }],
+    ['a status 560 without what the function said', { status: 560, body: '' }],
+    ["a function's words under another status", { status: 502, body: '{"status":"success","value":[]}' }],
   ])('calls %s unavailable', async (_, answer) => {
     const metadata = await open(answer);
     await expect(metadata.commit([someCommit(someScene())])).rejects.toMatchObject({ code: 'METADATA_UNAVAILABLE' });
@@ -33,7 +42,8 @@ describe('the Convex adapter', () => {
   it.each<[string, EdgeAnswer]>([
     ['an error of the function', { refuse: 'Server Error' }],
     ['a refusal of the function', { refuse: 'FORBIDDEN', data: { code: 'FORBIDDEN', message: 'FORBIDDEN' } }],
-    ['a status 401', { status: 401 }],
+    ['a status 400', { status: 400 }],
+    ['a status 413', { status: 413 }],
   ])('calls %s rejected and keeps the cause', async (_, answer) => {
     const metadata = await open(answer);
     const call = metadata.getAssets(['a']);
