@@ -6,7 +6,7 @@ export const LOCK_LOST = 'lost: the lock of the job is gone';
 
 /**
  * A worker whose lock is gone learns nothing by itself. This cancels a job when its renewal failed, and,
- * should Redis not even answer, when its lock is older than `lockDuration` by our own clock.
+ * should Redis not even answer, when its lock is older than `lockDuration` by `now`, a clock that never jumps.
  */
 export function watchLocks(worker: Worker, lockDuration: number, now: () => number): { stop(): void } {
   const renewedAt = new Map<string, number>();

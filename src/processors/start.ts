@@ -1,11 +1,13 @@
 import type { Redis } from 'ioredis';
 import type { Config } from '#config';
+import type { AppError } from '#errors';
 import type { Logger } from '#log';
 import { createCommitLoader } from '#metadata/commit-loader.ts';
 import type { Metadata } from '#metadata/metadata.ts';
 import type { StatusOutbox } from '#metadata/status-outbox.ts';
 import type { Metrics } from '#metrics';
 import { createBatches } from '#queues/batches.ts';
+import type { AnyPack } from '#queues/catalog.ts';
 import { createFollowUps } from '#queues/follow-ups.ts';
 import { createPendingPacks } from '#queues/pending-packs.ts';
 import type { Producer } from '#queues/producer.ts';
@@ -51,11 +53,18 @@ export async function startWorker(parts: WorkerPorts, config: Config): Promise<{
     }),
     'batch-end': batchEndProcessor({ batches, metadata, ...chance }),
   };
+  const onUnreadable = async ({ batchId, files, correlationId }: AnyPack, error: AppError) => {
+    const ends = files.map(({ assetId }) => [assetId, error.toFacts()] as const);
+    if (ends.length === 0) return;
+    const { last } = await batches.finish(batchId, ends);
+    if (last) await followUps.endBatch(batchId, correlationId);
+  };
+  // Before the first job is taken: a port that is taken ends the process here.
+  const server = await serveMetrics(metrics, config.host, config.metricsPort);
   const workers = config.lanes.map((lane) =>
-    startLaneWorker(lane, { redis, prefix, processors, pending, log, metrics, now: Date.now }),
+    startLaneWorker(lane, { redis, prefix, processors, pending, log, metrics, onUnreadable }),
   );
   outbox.start();
-  const server = await serveMetrics(metrics, config.host, config.metricsPort);
   log.info({ lanes: config.lanes, metricsPort: server.port }, 'The worker serves its lanes');
 
   return {

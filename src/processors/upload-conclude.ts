@@ -12,6 +12,7 @@ interface Failure {
 /** What becomes of the job now that each file has come as far as it could. */
 export async function conclude(parts: UploadParts, stages: readonly Stage[]): Promise<Outcome> {
   const { ports, pack, run, state, reporter } = parts;
+  run.signal.throwIfAborted();
   const ready = stages.flatMap((stage) => ('stored' in stage ? [stage] : []));
   const failures = stages.flatMap((stage) => ('error' in stage ? [stage] : []));
   for (const { stored } of ready) ports.metrics.assetBytes.observe(stored.size);
@@ -20,7 +21,9 @@ export async function conclude(parts: UploadParts, stages: readonly Stage[]): Pr
   const awaySince = ready.length === 0 && state.awaySince !== undefined ? state.awaySince : now;
   const wait = waitWhileAway(now - awaySince, ports.random());
   const isAway = ({ error }: Failure) => error.unavailable && wait !== undefined;
-  const isOpen = (failure: Failure) => isAway(failure) || (failure.error.retryable && run.attempt < run.maxAttempts);
+  // A dependency that was away for a day has had its tries.
+  const canRetry = ({ error }: Failure) => !error.unavailable && error.retryable && run.attempt < run.maxAttempts;
+  const isOpen = (failure: Failure) => isAway(failure) || canRetry(failure);
   const open = failures.filter(isOpen);
   const final = failures.filter((failure) => !isOpen(failure));
   await finish(parts, ready, final);
@@ -47,6 +50,8 @@ async function finish(
 ): Promise<void> {
   const { ports, pack, run, state, reporter } = parts;
   if (ready.length + final.length === 0) return;
+  // Fenced, and so before anything that is not: a run that lost its lock has no say in the batch.
+  if (final[0]) await state.writeTrouble(final[0].error);
   await ports.outbox.forget(ready.map(({ file }) => file.assetId));
   for (const { file, error } of final) await reporter.report([file], 'error', { error });
   const ends = [

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { createBatches } from '#queues/batches.ts';
 import type { FileOrigin } from '#queues/catalog.ts';
 import { newAssetId, newBatchId } from '#queues/ids.ts';
 import { jobOptions } from '#queues/lanes.ts';
@@ -149,6 +150,8 @@ describe('a pack of a batch that was never accepted', () => {
       files: [{ ...file({ kind: 'path', path: '/x' }), acceptedSeq: 1 }],
       awaitAcceptance: true,
     };
+    const total = { owner: 'key', total: 1, size: 1, createdAt: Date.now() };
+    await createBatches(parts.redis, parts.config.redis.prefix).open({ batchId, entity, ...total }, 'accepting');
     const old = { correlationId: 'corr', createdBy: 'key', createdAt: Date.now() - 61_000 };
     await parts.producer.lanes.small.add('upload', { ...data, ...old }, jobOptions('upload', `${batchId}-0`));
     await until(async () => (await parts.producer.getJob(`${batchId}-0`)) === undefined, {

@@ -1,6 +1,6 @@
 import pLimit from 'p-limit';
 import type { StoredFacts } from '#domain';
-import { type AppError, toAppError } from '#errors';
+import type { AppError } from '#errors';
 import type { Logger } from '#log';
 import type { AssetCommit, CommitResult } from '#metadata/metadata.ts';
 import type { StatusOutbox } from '#metadata/status-outbox.ts';
@@ -8,6 +8,8 @@ import type { Metrics } from '#metrics';
 import type { Batches } from '#queues/batches.ts';
 import type { FileOrigin, Pack, PackFile } from '#queues/catalog.ts';
 import type { FollowUps } from '#queues/follow-ups.ts';
+import { LockLostError } from '#queues/job-facts.ts';
+import { toJobError } from '#queues/redis-errors.ts';
 import type { Source, Store } from '#storage/store.ts';
 import type { Outcome, Processor, Run } from './run.ts';
 import { createStatusReporter, type StatusReporter } from './status-reporter.ts';
@@ -60,21 +62,35 @@ export function uploadProcessor(ports: UploadPorts): Processor<'upload'> {
     const state = await readUploadState(run.facts);
     const parts: UploadParts = { ports, pack, run, state, reporter: createStatusReporter(ports, pack, run) };
     const open = pack.files.filter((file) => state.endOf(file.assetId) === undefined);
-    await parts.reporter.report(open, 'uploading');
-
-    const stages = await storeFiles(parts, open);
-    if (outgrewLane(stages, run)) {
-      await ports.moveToLarge(run.jobId, pack);
-      return { end: 'moved' };
+    try {
+      await parts.reporter.report(open, 'uploading');
+      const stages = await storeFiles(parts, open);
+      if (outgrewLane(stages, run)) {
+        await ports.moveToLarge(run.jobId, { ...pack, startsBefore: run.starts });
+        return { end: 'moved' };
+      }
+      return await conclude(parts, await commitFiles(parts, stages));
+    } catch (thrown) {
+      const error = errorOf(run, thrown);
+      if (error.unavailable) throw error;
+      // A fault of ours is the open files' error, so that their rows and their batch hear of it.
+      return conclude(
+        parts,
+        open.map((file) => ({ file, error })),
+      );
     }
-    return conclude(parts, await commitFiles(parts, stages));
   };
 }
 
 async function awaitAcceptance(ports: UploadPorts, pack: Pack): Promise<Outcome | undefined> {
-  if (!pack.awaitAcceptance || (await ports.batches.isAccepted(pack.batchId))) return undefined;
-  if (ports.now() - pack.createdAt > ACCEPTANCE.atMost) return { end: 'discarded' };
-  return { end: 'later', inMs: ACCEPTANCE.every };
+  if (!pack.awaitAcceptance) return undefined;
+  const acceptance = await ports.batches.acceptance(pack.batchId);
+  if (acceptance === 'accepted') return undefined;
+  if (acceptance === 'accepting' && ports.now() - pack.createdAt <= ACCEPTANCE.atMost) {
+    return { end: 'later', inMs: ACCEPTANCE.every };
+  }
+  // Redis decides between us and an acceptance that comes this late.
+  return (await ports.batches.abandon(pack.batchId)) ? { end: 'discarded' } : undefined;
 }
 
 async function storeFiles(parts: UploadParts, files: readonly PackFile[]): Promise<Stage[]> {
@@ -105,10 +121,16 @@ async function attempt(run: Run, file: PackFile, work: () => Promise<StoredFacts
   run.signal.throwIfAborted();
   try {
     return { file, stored: await work() };
-  } catch (error) {
-    run.signal.throwIfAborted();
-    return { file, error: toAppError(error) };
+  } catch (thrown) {
+    return { file, error: errorOf(run, thrown) };
   }
+}
+
+/** What was thrown as an error of ours; throws it on when this run is over because the job is another's. */
+function errorOf(run: Run, thrown: unknown): AppError {
+  run.signal.throwIfAborted();
+  if (thrown instanceof LockLostError) throw thrown;
+  return toJobError(thrown);
 }
 
 function outgrewLane(stages: readonly Stage[], run: Run): boolean {

@@ -70,7 +70,7 @@ function serve(upload: Processor<'upload'>): void {
     pending: createPendingPacks(redis, prefix),
     log: createLogger({ logLevel: 'silent' }, 'test'),
     metrics: createMetrics(),
-    now: Date.now,
+    onUnreadable: async () => undefined,
   });
 }
 const add = (data: unknown = pack, name = 'upload') => producer.lanes.small.add(name, data, jobOptions('upload', JOB));

@@ -1,16 +1,29 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { DelayedError, type Job, UnrecoverableError, WaitingError, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
-import { AppError, toAppError } from '#errors';
+import { AppError } from '#errors';
 import type { Logger } from '#log';
 import type { Metrics } from '#metrics';
-import { CONCURRENCY, JOBS, type JobName, type Lane, parseJobData } from '#queues/catalog.ts';
-import { dropJobFacts, LockLostError, openJobFacts } from '#queues/job-facts.ts';
+import {
+  type AnyPack,
+  CONCURRENCY,
+  JOBS,
+  type JobName,
+  type Lane,
+  type Pack,
+  parseJobData,
+  readAnyPack,
+} from '#queues/catalog.ts';
+import { LockLostError, openJobFacts, retireJobFacts } from '#queues/job-facts.ts';
 import { lanePrefix } from '#queues/lanes.ts';
 import type { PendingPacks } from '#queues/pending-packs.ts';
+import { toJobError } from '#queues/redis-errors.ts';
 import { PARKED, watchLocks } from './lock-watch.ts';
 import type { Outcome, Processors, Run } from './run.ts';
+import { waitAfterAttempt, waitWhileAway } from './waits.ts';
 
+/** Wait before a job is taken again whose last run here has not unwound, in milliseconds. */
+const RETAKEN_WAIT = 1_000;
 /** A dead worker's jobs go on within 10 s. Crashes are not failures: BullMQ must not count them. */
 const LOCKS = { lockDuration: 10_000, stalledInterval: 5_000, maxStalledCount: 1_000_000 };
 
@@ -21,7 +34,8 @@ export interface WorkerParts {
   readonly pending: PendingPacks;
   readonly log: Logger;
   readonly metrics: Metrics;
-  readonly now: () => number;
+  /** Told of an upload job whose data are not of this version's form, before it fails. */
+  readonly onUnreadable: (pack: AnyPack, error: AppError) => Promise<void>;
 }
 
 export interface LaneWorker {
@@ -31,12 +45,21 @@ export interface LaneWorker {
 
 /** Serves one lane. The only place that knows BullMQ's worker. */
 export function startLaneWorker(lane: Lane, parts: WorkerParts): LaneWorker {
-  // Three parameters without defaults: BullMQ gives a signal only to a function of length 3.
-  const run = (job: Job, token: string | undefined, signal: AbortSignal | undefined) => {
-    if (token === undefined || signal === undefined) throw new Error('BullMQ gave the job neither lock nor signal.');
-    return execute(parts, lane, job, token, AbortSignal.any([signal, parking.signal]));
-  };
   const parking = new AbortController();
+  const running = new Set<string>();
+  // Three parameters without defaults: BullMQ gives a signal only to a function of length 3.
+  const run = async (job: Job, token: string | undefined, signal: AbortSignal | undefined) => {
+    const jobId = job.id ?? '';
+    if (token === undefined || signal === undefined) throw new Error('BullMQ gave the job neither lock nor signal.');
+    // BullMQ tracks locks by job: the end of a run that lost its lock would untrack the next one of the same worker.
+    if (running.has(jobId)) return later(job, token, RETAKEN_WAIT);
+    running.add(jobId);
+    try {
+      await execute(parts, lane, job, token, AbortSignal.any([signal, parking.signal]));
+    } finally {
+      running.delete(jobId);
+    }
+  };
   const worker = new Worker(lane, run, {
     connection: parts.redis,
     prefix: lanePrefix(parts.prefix, lane),
@@ -45,7 +68,7 @@ export function startLaneWorker(lane: Lane, parts: WorkerParts): LaneWorker {
     settings: { backoffStrategy: (_attempts, _type, error) => (error instanceof RetryError ? error.inMs : 1_000) },
   });
   worker.on('error', (error) => parts.log.warn({ lane, error: error.message }, 'The worker had an error'));
-  const locks = watchLocks(worker, LOCKS.lockDuration, parts.now);
+  const locks = watchLocks(worker, LOCKS.lockDuration, () => performance.now());
   return {
     async close(graceMs) {
       // Closing cuts the connection that waits for jobs first: a parked one must not come straight back.
@@ -70,40 +93,54 @@ const reasonOf = (error: AppError): string => `${error.code}: ${error.message}`;
 
 /** The life of a job from being taken to its outcome. */
 async function execute(parts: WorkerParts, lane: Lane, job: Job, token: string, signal: AbortSignal): Promise<void> {
-  const jobId = job.id ?? '';
-  const log = parts.log.child({ lane, jobId, correlationId: (job.data as { correlationId?: unknown }).correlationId });
-  const endTimer = parts.metrics.uploadSeconds.startTimer({ lane });
-  parts.metrics.operations.inc({ operation: job.name });
+  const { metrics } = parts;
+  const { correlationId } = readAnyPack(job.data);
+  const log = parts.log.child({ lane, jobId: job.id, correlationId });
+  const endTimer = metrics.uploadSeconds.startTimer({ lane });
+  metrics.operations.inc({ operation: job.name });
+  let outcome: Outcome;
   try {
-    const outcome = await process(parts, lane, job, token, signal);
-    if (outcome.end !== 'later')
-      log.info({ end: outcome.end, error: 'error' in outcome ? outcome.error.toFacts() : undefined }, 'Job ended');
-    await settle(parts, lane, job, token, outcome);
+    outcome = await process(parts, lane, job, token, signal);
   } catch (error) {
-    if (signal.aborted && signal.reason === PARKED) {
-      await job.moveToWait(token);
-      throw new WaitingError();
-    }
-    throw signal.aborted ? new LockLostError(jobId) : error;
+    // Aborted, or the lock is another's: back to the queue without an attempt spent, unless it is his by now.
+    log.info({ err: error }, 'Job given back');
+    await job.moveToWait(token).catch(() => undefined);
+    throw new WaitingError();
   } finally {
-    parts.metrics.operations.dec({ operation: job.name });
+    metrics.operations.dec({ operation: job.name });
     endTimer();
   }
+  if (outcome.end !== 'later') {
+    log.info({ end: outcome.end, error: 'error' in outcome ? outcome.error.toFacts() : undefined }, 'Job ended');
+  }
+  await settle(parts, lane, job, token, outcome);
 }
 
+/** Throws only when the run was aborted or lost its lock; any other fault of ours is an outcome. */
 async function process(parts: WorkerParts, lane: Lane, job: Job, token: string, signal: AbortSignal): Promise<Outcome> {
-  const run = openRun(parts, lane, job, token, signal);
   try {
     signal.throwIfAborted();
     const name = jobName(job);
+    const data = await readData(parts, name, job);
     const processor = parts.processors[name] as (data: unknown, run: Run) => Promise<Outcome>;
-    return await processor(parseJobData(name, job.data), run);
+    return await processor(data, openRun(parts, lane, job, token, signal));
   } catch (thrown) {
     signal.throwIfAborted();
-    const error = toAppError(thrown);
-    if (error.unavailable) return { end: 'later', inMs: 5_000 };
+    if (thrown instanceof LockLostError) throw thrown;
+    const error = toJobError(thrown);
+    if (error.unavailable) return { end: 'later', inMs: waitWhileAway(0, Math.random()) ?? 0 };
     if (!error.retryable) return { end: 'failed', error };
-    return { end: 'retry', inMs: 1_000, error };
+    return { end: 'retry', inMs: waitAfterAttempt(job.attemptsMade + 1, JOBS.upload.backoff, Math.random()), error };
+  }
+}
+
+async function readData(parts: WorkerParts, name: JobName, job: Job): Promise<unknown> {
+  try {
+    return parseJobData(name, job.data);
+  } catch (thrown) {
+    const error = toJobError(thrown);
+    if (name === 'upload') await parts.onUnreadable(readAnyPack(job.data), error);
+    throw error;
   }
 }
 
@@ -117,31 +154,39 @@ function jobName(job: Job): JobName {
 
 function openRun(parts: WorkerParts, lane: Lane, job: Job, token: string, signal: AbortSignal): Run {
   let sequence = 0;
+  let shown = typeof job.progress === 'number' ? job.progress : 0;
   const jobId = job.id ?? '';
+  const starts = ((job.data as Partial<Pack>).startsBefore ?? 0) + job.attemptsStarted;
   return {
     jobId,
     lane,
+    starts,
     attempt: job.attemptsMade + 1,
     maxAttempts: job.opts.attempts ?? 1,
     signal,
     facts: openJobFacts(parts.redis, parts.prefix, lane, jobId, token),
-    nextFence: () => [0, job.attemptsStarted, ++sequence],
-    progress: (fraction) => void job.updateProgress(fraction).catch(() => undefined),
+    nextFence: () => [0, starts, ++sequence],
+    progress(fraction) {
+      if (fraction <= shown) return;
+      shown = fraction;
+      job.updateProgress(fraction).catch(() => undefined);
+    },
   };
 }
 
 /** Tells BullMQ. A job that is over no longer counts for its project's rank. */
 async function settle(parts: WorkerParts, lane: Lane, job: Job, token: string, outcome: Outcome): Promise<void> {
   const jobId = job.id ?? '';
-  if (outcome.end === 'later') {
-    await job.moveToDelayed(parts.now() + outcome.inMs, token);
-    throw new DelayedError();
-  }
-  if (outcome.end === 'retry' && job.attemptsMade + 1 < (job.opts.attempts ?? 1))
-    throw new RetryError(outcome.error, outcome.inMs);
-  const project = (job.data as { entity?: { project?: unknown } }).entity?.project;
-  if (typeof project === 'string') await parts.pending.remove(lane, project, jobId);
+  if (outcome.end === 'later') return later(job, token, outcome.inMs);
+  const isLastAttempt = job.attemptsMade + 1 >= (job.opts.attempts ?? 1);
+  if (outcome.end === 'retry' && !isLastAttempt) throw new RetryError(outcome.error, outcome.inMs);
+  await parts.pending.remove(lane, readAnyPack(job.data).entity.project, [jobId]);
   if (outcome.end === 'retry' || outcome.end === 'failed') throw new UnrecoverableError(reasonOf(outcome.error));
-  await dropJobFacts(parts.redis, parts.prefix, lane, jobId);
+  await retireJobFacts(parts.redis, parts.prefix, lane, jobId);
   if (outcome.end !== 'done') job.opts.removeOnComplete = true;
+}
+
+async function later(job: Job, token: string, inMs: number): Promise<never> {
+  await job.moveToDelayed(Date.now() + inMs, token);
+  throw new DelayedError();
 }

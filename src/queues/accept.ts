@@ -1,7 +1,9 @@
 import type { BulkJobOptions } from 'bullmq';
 import type { Redis } from 'ioredis';
+import { AppError } from '#errors';
 import type { Batches } from './batches.ts';
 import type { Lane, Pack, PackFile } from './catalog.ts';
+import { queueUnavailable } from './connection.ts';
 import { packJobId } from './ids.ts';
 import { jobOptions, type Lanes } from './lanes.ts';
 import type { PendingPacks } from './pending-packs.ts';
@@ -50,7 +52,7 @@ export async function acceptBatch(parts: AcceptParts, request: AcceptRequest): P
   };
   const [first] = await Promise.all([
     takeSequence(parts.redis, [`${parts.prefix}:accepted-seq`], [files.length]),
-    parts.batches.open(record),
+    parts.batches.open(record, packs.length > 1 ? 'accepting' : 'accepted'),
   ]);
 
   let acceptedSeq = Number(first);
@@ -58,9 +60,21 @@ export async function acceptBatch(parts: AcceptParts, request: AcceptRequest): P
     const numbered: PackFile[] = files.map((file) => ({ ...file, acceptedSeq: acceptedSeq++ }));
     return { jobId: packJobId(batchId, index), lane, size: sizeOf(files), files: numbered };
   });
-  await Promise.all((['small', 'large'] as const).map((lane) => enqueue(parts, request, lane, jobs)));
-  await parts.batches.accept(batchId);
+  try {
+    await Promise.all((['small', 'large'] as const).map((lane) => enqueue(parts, request, lane, jobs)));
+    if (packs.length > 1 && !(await parts.batches.accept(batchId))) throw new Error('its packs had been given up');
+  } catch (cause) {
+    throw await givenUp(parts, batchId, cause);
+  }
   return { batchId, jobs };
+}
+
+/** The error of a batch whose jobs may be there in part. `details.mayRun`: nobody could be kept from running them. */
+async function givenUp({ batches }: AcceptParts, batchId: string, cause: unknown): Promise<AppError> {
+  const abandoned = await batches.abandon(batchId).catch(() => false);
+  if (abandoned) return queueUnavailable(cause);
+  const message = 'Redis went away while it took the batch: its files may become ready all the same.';
+  return new AppError('QUEUE_UNAVAILABLE', message, { cause, details: { batchId, mayRun: true } });
 }
 
 async function enqueue(
@@ -72,11 +86,8 @@ async function enqueue(
   const { batchId, entity, correlationId, createdBy, createdAt } = request;
   const jobs = all.filter((job) => job.lane === lane);
   if (jobs.length === 0) return;
-  const ranks = await parts.pending.add(
-    lane,
-    entity.project,
-    jobs.map(({ jobId }) => jobId),
-  );
+  const jobIds = jobs.map(({ jobId }) => jobId);
+  const ranks = await parts.pending.add(lane, entity.project, jobIds);
   const bulk = jobs.map(({ jobId, files }, index) => {
     const data: Pack = {
       batchId,
@@ -90,5 +101,11 @@ async function enqueue(
     const opts: BulkJobOptions = { ...jobOptions('upload', jobId), priority: ranks[index] ?? 1 };
     return { name: 'upload', data, opts };
   });
-  for (let from = 0; from < bulk.length; from += SLICE) await parts.lanes[lane].addBulk(bulk.slice(from, from + SLICE));
+  try {
+    for (let from = 0; from < bulk.length; from += SLICE)
+      await parts.lanes[lane].addBulk(bulk.slice(from, from + SLICE));
+  } catch (error) {
+    await parts.pending.remove(lane, entity.project, jobIds).catch(() => undefined);
+    throw error;
+  }
 }

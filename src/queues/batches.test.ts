@@ -21,25 +21,39 @@ afterAll(async () => {
   redis.disconnect();
   await server.stop();
 });
+const record = (id: string) => ({
+  batchId: id,
+  entity: { project: 'p', session: 's' },
+  owner: 'key',
+  total: 2,
+  size: 30,
+  createdAt: 7,
+});
 beforeEach(async () => {
   batchId = newBatchId();
-  await batches.open({
-    batchId,
-    entity: { project: 'p', session: 's' },
-    owner: 'key',
-    total: 2,
-    size: 30,
-    createdAt: 7,
-  });
+  await batches.open(record(batchId), 'accepting');
 });
 
 const broken = new AppError('CHECKSUM_MISMATCH', 'other bytes').toFacts();
 
 describe('a batch', () => {
   it('may run once it is accepted', async () => {
-    expect(await batches.isAccepted(batchId)).toBe(false);
+    expect(await batches.acceptance(batchId)).toBe('accepting');
+    expect(await batches.accept(batchId)).toBe(true);
+    expect(await batches.acceptance(batchId)).toBe('accepted');
+  });
+
+  it('is either accepted or given up, whichever comes first', async () => {
     await batches.accept(batchId);
-    expect(await batches.isAccepted(batchId)).toBe(true);
+    expect(await batches.abandon(batchId)).toBe(false);
+    expect(await batches.acceptance(batchId)).toBe('accepted');
+
+    const late = newBatchId();
+    await batches.open(record(late), 'accepting');
+    expect(await batches.abandon(late)).toBe(true);
+    expect(await batches.abandon(late)).toBe(true);
+    expect(await batches.accept(late)).toBe(false);
+    expect(await batches.acceptance(late)).toBe('abandoned');
   });
 
   it('runs, then is done with its last file, whichever end each came to', async () => {
@@ -72,5 +86,7 @@ describe('a batch that Redis has forgotten', () => {
     const forgotten = newBatchId();
     expect(await batches.finish(forgotten, [['a', 'ready']])).toEqual({ last: false });
     expect(await batches.view(forgotten)).toBeUndefined();
+    expect(await batches.acceptance(forgotten)).toBe('accepted');
+    expect(await batches.abandon(forgotten)).toBe(false);
   });
 });

@@ -9,11 +9,14 @@ import { defineScript } from './script.ts';
  * derived from the fields, never incremented, so that writing twice changes nothing.
  */
 export interface Batches {
-  /** Intake, before the jobs: the batch is `accepting` and its packs wait. */
-  open(batch: OpenBatch): Promise<void>;
-  /** Intake, after the jobs: its packs may run. */
-  accept(batchId: string): Promise<void>;
-  isAccepted(batchId: string): Promise<boolean>;
+  /** Intake, before the jobs. `accepting` makes its packs wait for `accept`. */
+  open(batch: OpenBatch, state: 'accepting' | 'accepted'): Promise<void>;
+  /** Intake, after the jobs: its packs may run. False when they were given up meanwhile. */
+  accept(batchId: string): Promise<boolean>;
+  /** Gives a batch up that was not accepted. False when it was, so that its packs run. */
+  abandon(batchId: string): Promise<boolean>;
+  /** Whether packs of the batch wait. One that Redis has forgotten was accepted: its record comes before its jobs. */
+  acceptance(batchId: string): Promise<'accepting' | 'accepted' | 'abandoned'>;
   /** Writes the ends of files; `ready` is never taken back. Tells whether none is missing now. */
   finish(
     batchId: string,
@@ -39,6 +42,18 @@ const FILE = 'file:';
 /** Fields of a record that are not files: state, project, owner, total, size, createdAt. */
 const FACTS = 6;
 
+/** KEYS batch. Of accepting and abandoning, whichever comes first decides for good. */
+const acceptScript = defineScript(`
+  if redis.call('HGET', KEYS[1], 'state') == 'abandoned' then return 0 end
+  redis.call('HSET', KEYS[1], 'state', 'accepted')
+  return 1
+`);
+const abandonScript = defineScript(`
+  local state = redis.call('HGET', KEYS[1], 'state')
+  if state == 'accepting' then redis.call('HSET', KEYS[1], 'state', 'abandoned') end
+  return (state == 'accepting' or state == 'abandoned') and 1 or 0
+`);
+
 /** KEYS batch; ARGV ttl, then fields and values. Answers 1 when every file has its end, and 0 for a batch long forgotten. */
 const finishScript = defineScript(`
   if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
@@ -53,15 +68,15 @@ const finishScript = defineScript(`
 export function createBatches(redis: Redis, prefix: string): Batches {
   const key = (batchId: string) => `${prefix}:batch:{${batchId}}`;
   return {
-    async open({ batchId, entity, owner, total, size, createdAt }) {
-      const facts = { state: 'accepting', project: entity.project, owner, total, size, createdAt };
+    async open({ batchId, entity, owner, total, size, createdAt }, state) {
+      const facts = { state, project: entity.project, owner, total, size, createdAt };
       await redis.multi().hset(key(batchId), facts).expire(key(batchId), TTL_SECONDS).exec();
     },
-    async accept(batchId) {
-      await redis.hset(key(batchId), 'state', 'accepted');
-    },
-    async isAccepted(batchId) {
-      return (await redis.hget(key(batchId), 'state')) === 'accepted';
+    accept: async (batchId) => (await acceptScript(redis, [key(batchId)], [])) === 1,
+    abandon: async (batchId) => (await abandonScript(redis, [key(batchId)], [])) === 1,
+    async acceptance(batchId) {
+      const state = await redis.hget(key(batchId), 'state');
+      return state === 'accepting' || state === 'abandoned' ? state : 'accepted';
     },
     async finish(batchId, ends) {
       const fields = ends.flatMap(([assetId, end]) => [FILE + assetId, end === 'ready' ? end : JSON.stringify(end)]);

@@ -46,6 +46,8 @@ const pack = z.object({
   correlationId: z.string(),
   createdBy: z.string(),
   createdAt: z.int(),
+  /** Starts in the lane it moved over from: fences go on rising. */
+  startsBefore: z.int().min(0).optional(),
 });
 /** Files that travel as one job. Immutable once enqueued. */
 export type Pack = z.infer<typeof pack>;
@@ -88,4 +90,18 @@ export function parseJobData<Name extends JobName>(name: Name, data: unknown): J
   if (parsed.success) return parsed.data as JobData<Name>;
   const mistakes = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; ');
   throw new AppError('VALIDATION_FAILED', `The data of a job ${name} is not of its form: ${mistakes}`);
+}
+
+const anyPack = z.object({
+  batchId: z.string().catch(''),
+  entity: z.object({ project: z.string().catch('') }).catch({ project: '' }),
+  files: z.array(z.object({ assetId: z.string(), filename: z.string() })).catch([]),
+  correlationId: z.string().catch(''),
+});
+/** What can be told of an upload job's data, of any version. */
+export type AnyPack = z.infer<typeof anyPack>;
+
+/** Reads what there is; never throws for an object. */
+export function readAnyPack(data: unknown): AnyPack {
+  return anyPack.parse(typeof data === 'object' && data !== null ? data : {});
 }

@@ -8,7 +8,7 @@ import { AppError } from '#errors';
 export type RedisRole = 'caller' | 'worker';
 
 const ROLES = {
-  caller: { enableOfflineQueue: false, maxRetriesPerRequest: 0, commandTimeout: 10_000, connectTimeout: 2_000 },
+  caller: { enableOfflineQueue: false, maxRetriesPerRequest: 0, commandTimeout: 3_000, connectTimeout: 2_000 },
   worker: { maxRetriesPerRequest: null },
 } satisfies Record<RedisRole, RedisOptions>;
 
@@ -34,8 +34,8 @@ export async function whenConnected(redis: Redis, timeoutMs: number): Promise<vo
   });
 }
 
-/** What any failure of Redis becomes for our callers. */
+/** What any failure of Redis becomes for our callers; its own words are for the log. */
 export function queueUnavailable(cause: unknown): AppError {
-  const reason = cause instanceof Error ? cause.message : String(cause);
-  return new AppError('QUEUE_UNAVAILABLE', `Redis did not take the command: ${reason}`, { cause });
+  const answered = cause instanceof Error && cause.name === 'ReplyError';
+  return new AppError('QUEUE_UNAVAILABLE', answered ? 'Redis refused the command.' : 'Redis is away.', { cause });
 }

@@ -14,7 +14,9 @@ export interface FollowUps {
 export function createFollowUps(lanes: Lanes, pending: PendingPacks): FollowUps {
   return {
     async endBatch(batchId, correlationId) {
-      await lanes.maintenance.add('batch-end', { batchId, correlationId }, jobOptions('batch-end', endJobId(batchId)));
+      // Not kept when done: a replay closes the batch again under the same id.
+      const options = { ...jobOptions('batch-end', endJobId(batchId)), removeOnComplete: true };
+      await lanes.maintenance.add('batch-end', { batchId, correlationId }, options);
     },
     async moveToLarge(jobId, pack) {
       const [priority = 1] = await pending.add('large', pack.entity.project, [jobId]);

@@ -48,7 +48,10 @@ export function readJobFacts(redis: Redis, prefix: string, lane: Lane, jobId: st
   return redis.hgetall(factsKey(prefix, lane, jobId));
 }
 
-/** A completed job needs its facts no more. */
-export async function dropJobFacts(redis: Redis, prefix: string, lane: Lane, jobId: string): Promise<void> {
-  await redis.del(factsKey(prefix, lane, jobId));
+/** Seconds that facts outlive their job: longer than the job is kept, so that a start repeated after a crash knows it is done. */
+const RETIRED_SECONDS = 7_200;
+
+/** A completed job's facts end by themselves. */
+export async function retireJobFacts(redis: Redis, prefix: string, lane: Lane, jobId: string): Promise<void> {
+  await redis.expire(factsKey(prefix, lane, jobId), RETIRED_SECONDS);
 }

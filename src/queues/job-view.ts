@@ -1,6 +1,6 @@
 import type { Job } from 'bullmq';
 import type { ErrorFacts } from '#errors';
-import { type Lane, type Pack, parseJobData } from './catalog.ts';
+import { type Lane, readAnyPack } from './catalog.ts';
 import type { JobView } from './producer.ts';
 
 /** BullMQ's states in our words. */
@@ -29,7 +29,7 @@ export const RETRY_FIELD = 'retryAt';
 
 /** An upload job as people see it; `state` is BullMQ's word, `facts` the hash beside the job. */
 export function toJobView(job: Job, lane: Lane, state: string, facts: Readonly<Record<string, string>>): JobView {
-  const pack: Pack = parseJobData('upload', job.data);
+  const pack = readAnyPack(job.data);
   const shown = STATES[state] ?? 'waiting';
   const error = facts[ERROR_FIELD];
   return {

@@ -14,7 +14,7 @@ const TTL_SECONDS = 86_400;
 export interface PendingPacks {
   /** Ranks for jobs about to be added, in order; 1 is first. */
   add(lane: Lane, project: string, jobIds: readonly string[]): Promise<number[]>;
-  remove(lane: Lane, project: string, jobId: string): Promise<void>;
+  remove(lane: Lane, project: string, jobIds: readonly string[]): Promise<void>;
 }
 
 export function createPendingPacks(redis: Redis, prefix: string): PendingPacks {
@@ -30,8 +30,8 @@ export function createPendingPacks(redis: Redis, prefix: string): PendingPacks {
       const waiting = Number(results?.[0]?.[1] ?? 0);
       return jobIds.map((_, index) => Math.min(LAST_RANK, waiting + index + 1));
     },
-    async remove(lane, project, jobId) {
-      await redis.srem(key(lane, project), jobId);
+    async remove(lane, project, jobIds) {
+      await redis.srem(key(lane, project), ...jobIds);
     },
   };
 }

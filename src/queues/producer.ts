@@ -4,7 +4,7 @@ import type { EntityRef } from '#domain';
 import { AppError, type ErrorFacts } from '#errors';
 import { acceptBatch } from './accept.ts';
 import { createBatches } from './batches.ts';
-import { LANES, type Lane, type PackFile, parseJobData } from './catalog.ts';
+import { LANES, type Lane, type PackFile, readAnyPack } from './catalog.ts';
 import { queueUnavailable } from './connection.ts';
 import { readJobFacts } from './job-facts.ts';
 import { LISTS, toJobView } from './job-view.ts';
@@ -144,9 +144,7 @@ async function findJobs(queue: Queue, { state, project, limit }: JobFilter): Pro
   const found: Job[] = [];
   for (let from = 0; from < SCANNED && found.length < limit; from += PAGE) {
     const page: Job[] = await queue.getJobs([...LISTS[state]], from, from + PAGE - 1, false);
-    found.push(
-      ...page.filter((job) => project === undefined || parseJobData('upload', job.data).entity.project === project),
-    );
+    found.push(...page.filter((job) => project === undefined || readAnyPack(job.data).entity.project === project));
     if (page.length < PAGE) break;
   }
   return found;
