@@ -1,7 +1,8 @@
 /**
  * Makes a bare machine ready: npm packages, redis-server, ffmpeg. Plain JavaScript, so that any Node from
  * 20 on runs it before node_modules/.bin/node (24) exists. Takes milliseconds when nothing is missing.
- *   node scripts/setup.mjs [up|test]    `test` needs every tool, whatever the environment names
+ *   node scripts/setup.mjs [up|test|more]    `test` needs every tool, whatever the environment names; `more` also
+ *                                            what the tests on Ceph and on docker-compose.yml run, from apt
  */
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, readFileSync } from 'node:fs';
@@ -10,12 +11,14 @@ import { delimiter, join } from 'node:path';
 const root = join(import.meta.dirname, '..');
 const purpose = process.argv[2] ?? 'up';
 
-/** `required` says for which purposes it is an error to go on without. */
+const forTests = purpose !== 'up';
+
+/** `required` says for which purposes it is an error to go on without; `from` is the package, where its name is another. */
 const TOOLS = [
   {
     name: 'redis-server',
     why: 'the queues live in it',
-    needed: purpose === 'test' || !process.env.REDIS_URL,
+    needed: forTests || !process.env.REDIS_URL,
     required: true,
     wayOut: 'Install Redis 7 by hand, or name a running one in REDIS_URL.',
   },
@@ -23,13 +26,24 @@ const TOOLS = [
     name: 'ffmpeg',
     why: 'it makes sample videos',
     needed: true,
-    required: purpose === 'test',
+    required: forTests,
     wayOut: 'Install it by hand; without it use a video of your own.',
   },
 ];
 
+const DEBIAN_TOOLS = [
+  { name: 'ceph-mon', why: 'the monitor of the Ceph that S3 is tested on' },
+  { name: 'ceph-osd', why: 'it keeps the objects of that Ceph' },
+  { name: 'ceph-mgr', why: 'Ceph wants its manager' },
+  { name: 'radosgw', why: "Ceph's S3" },
+  { name: 'ceph', from: 'ceph-common', why: 'it sets that Ceph up' },
+  { name: 'curl', why: 'it asks whether Ceph answers' },
+  { name: 'docker-compose', why: 'it checks docker-compose.yml' },
+].map((tool) => ({ ...tool, needed: purpose === 'more', required: true, wayOut: 'Install it by hand.' }));
+
 installPackages();
-installTools(TOOLS.filter((tool) => tool.needed && !onPath(tool.name)));
+requireDebian(DEBIAN_TOOLS.filter(isMissing));
+installTools([...TOOLS, ...DEBIAN_TOOLS].filter(isMissing));
 
 function installPackages() {
   const why = outdated();
@@ -58,12 +72,22 @@ function packagesIn(file) {
   return JSON.parse(readFileSync(file, 'utf8')).packages;
 }
 
+function isMissing({ needed, name }) {
+  return needed && !onPath(name);
+}
+
+function requireDebian(missing) {
+  if (missing.length === 0 || onPath('apt-get')) return;
+  const names = missing.map((tool) => tool.name).join(', ');
+  fail(`These tests need Debian or one of its kin: ${names} would come from apt, which is not here.`);
+}
+
 function installTools(missing) {
   if (missing.length === 0) return;
   const install = installer();
   for (const { name, why } of missing) if (install) say(`${name} is missing (${why}): installing it by ${install.by}`);
-  if (install?.run(missing.map((tool) => tool.name))) return;
-  for (const { name, required, wayOut } of missing.filter((tool) => !onPath(tool.name))) {
+  if (install?.run(missing.map(({ name, from = name }) => from))) return;
+  for (const { name, required, wayOut } of missing.filter(isMissing)) {
     const sentence = `${name} is missing and ${install ? `${install.by} could not install it` : 'neither apt as root or by sudo, nor brew, is here to install it'}. ${wayOut}`;
     if (required) fail(sentence);
     say(sentence);
