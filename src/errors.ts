@@ -44,7 +44,7 @@ const CODES = {
   ),
   STORE_UNAVAILABLE: row(503, true, 'The store is away. Work waits and goes on when it returns.'),
   METADATA_UNAVAILABLE: row(503, true, 'Convex is away. Work waits and goes on when it returns.'),
-  QUEUE_UNAVAILABLE: row(503, true, 'Redis is away. Send the request again after Retry-After.'),
+  QUEUE_UNAVAILABLE: row(503, true, 'Send the request again after Retry-After.'),
   NOT_READY: row(503, true, 'The asset is not ready yet. Ask again shortly, or follow its status.'),
   STORE_FULL: row(503, true, 'The store has no room left. Free some; work goes on by itself.'),
   INTERNAL: row(500, true, 'An error in Reelay. Try again; if it stays, report the correlation id.'),
@@ -63,9 +63,6 @@ function row(status: number, retryable: boolean, nextAction: string): CodeRow {
   return { status, retryable, nextAction };
 }
 
-/** All codes with their rows, for documentation and for tests that want every one of them. */
-export const ERROR_CODES: Readonly<Record<ErrorCode, CodeRow>> = CODES;
-
 /** An error as it travels in rows, jobs, batches and answers. */
 export interface ErrorFacts {
   readonly code: ErrorCode;
@@ -83,15 +80,24 @@ const UNAVAILABLE: ReadonlySet<ErrorCode> = new Set([
   'STORE_FULL',
 ]);
 
+/** `nextAction` replaces the code's where that one would mislead. */
+export interface AppErrorOptions {
+  readonly details?: Record<string, unknown>;
+  readonly nextAction?: string;
+  readonly cause?: unknown;
+}
+
 /** The only error our own code throws on purpose. `message` says what happened and why, in one sentence. */
 export class AppError extends Error {
   override readonly name = 'AppError';
   readonly code: ErrorCode;
+  readonly nextAction: string;
   readonly details: Readonly<Record<string, unknown>>;
 
-  constructor(code: ErrorCode, message: string, options: { details?: Record<string, unknown>; cause?: unknown } = {}) {
+  constructor(code: ErrorCode, message: string, options: AppErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
+    this.nextAction = options.nextAction ?? CODES[code].nextAction;
     this.details = options.details ?? {};
   }
 
@@ -109,8 +115,8 @@ export class AppError extends Error {
   }
 
   toFacts(): ErrorFacts {
-    const { retryable, nextAction } = CODES[this.code];
-    return { code: this.code, message: this.message, retryable, nextAction, details: this.details };
+    const { code, message, retryable, nextAction, details } = this;
+    return { code, message, retryable, nextAction, details };
   }
 }
 

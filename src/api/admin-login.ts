@@ -10,14 +10,21 @@ import { AppError } from '#errors';
 export function adminLogin({ user, password }: Config['admin']): RequestHandler {
   return (req, res, next) => {
     if (password === undefined) {
-      throw new AppError('FORBIDDEN', 'This page is closed: REELAY_ADMIN_PASSWORD is not set.');
+      throw new AppError('FORBIDDEN', 'This page is closed: REELAY_ADMIN_PASSWORD is not set.', {
+        nextAction: 'Set REELAY_ADMIN_PASSWORD and start the API again.',
+      });
     }
     if (!sameText(req.get('authorization') ?? '', `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`)) {
       res.set('WWW-Authenticate', 'Basic realm="Reelay", charset="UTF-8"');
-      throw new AppError('UNAUTHENTICATED', "This page asks for the admin's login.");
+      throw new AppError('UNAUTHENTICATED', "This page asks for the admin's login.", {
+        nextAction:
+          'Log in with REELAY_ADMIN_USER and REELAY_ADMIN_PASSWORD. The embedded stack keeps both in credentials.json.',
+      });
     }
     if (req.method !== 'GET' && req.method !== 'HEAD' && !fromOwnPage(req.headers)) {
-      throw new AppError('FORBIDDEN', 'A change must come from a page of this host.');
+      throw new AppError('FORBIDDEN', 'A change must come from a page of this host.', {
+        nextAction: 'Open /admin/queues and make the change there.',
+      });
     }
     next();
   };

@@ -20,7 +20,8 @@ export function toBody(error: AppError, correlationId: string): ErrorBody {
 }
 
 export const routeNotFound: RequestHandler = (req) => {
-  throw new AppError('NOT_FOUND', `There is no ${req.method} ${req.path}.`);
+  const nextAction = 'Check the path of the request, and the API URL before it.';
+  throw new AppError('NOT_FOUND', `There is no ${req.method} ${req.path}.`, { nextAction });
 };
 
 /** The last middleware: whatever was thrown becomes the contract's error. */

@@ -2,6 +2,8 @@ import type { RequestHandler, Router } from 'express';
 import type { Readiness } from './health.ts';
 import { resource } from './resource.ts';
 
+/** What people call the parts. */
+const PARTS = { queue: 'Redis', metadata: 'Convex', store: 'the store', worker: 'the worker' } as const;
 const LINKS = ['/health/ready', '/metrics', '/admin/queues'];
 
 /** `/`: how it goes, for a person who opens the address. */
@@ -14,8 +16,8 @@ export function statusPage(router: Router, ready: () => Promise<Readiness>): voi
 }
 
 function render({ ready, degraded, missing }: Readiness): string {
-  const away = [...degraded, ...missing].join(', ');
-  const state = !ready ? `not serving: ${away} missing` : away ? `serving, but ${away} is away` : 'serving';
+  const parts = [...missing, ...degraded].map((part) => PARTS[part]).join(', ');
+  const away = parts && `\n<p>Away: ${parts}.</p>`;
   const links = LINKS.map((path) => `<li><a href="${path}">${path}</a></li>`).join('');
   return `<!doctype html>
 <html lang="en">
@@ -24,7 +26,7 @@ function render({ ready, degraded, missing }: Readiness): string {
 <title>Reelay</title>
 <style>body { font: 16px/1.5 system-ui, sans-serif; max-width: 40rem; margin: 3rem auto; padding: 0 1rem }</style>
 <h1>Reelay</h1>
-<p>The pipeline is <strong>${state}</strong>.</p>
+<p>The pipeline is <strong>${ready ? 'serving' : 'not serving'}</strong>.</p>${away}
 <ul>${links}</ul>
 </html>
 `;

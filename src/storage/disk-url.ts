@@ -32,9 +32,9 @@ export function verifyDiskUrl(secret: Buffer, pathAndQuery: string, now: number)
   const expected = Buffer.from(signature(secret, url));
   const actual = Buffer.from(given);
   if (actual.length !== expected.length || !timingSafeEqual(actual, expected)) {
-    throw new AppError('FORBIDDEN', 'The URL is not one that was signed here.');
+    throw forbidden('The URL is not one that was signed here.');
   }
-  if (now >= url.expiresAt) throw new AppError('FORBIDDEN', 'The URL has expired; ask for a new one.');
+  if (now >= url.expiresAt) throw forbidden('The URL has expired.');
   return { key: url.key, expiresAt: url.expiresAt, filename: url.filename, download: url.download };
 }
 
@@ -60,6 +60,13 @@ function decode(path: string): string {
   try {
     return decodeURIComponent(path);
   } catch (error) {
-    throw new AppError('FORBIDDEN', 'The URL is not one that was signed here.', { cause: error });
+    throw forbidden('The URL is not one that was signed here.', error);
   }
+}
+
+function forbidden(message: string, cause?: unknown): AppError {
+  return new AppError('FORBIDDEN', message, {
+    nextAction: "Ask for the asset's URL again and use it as it is.",
+    cause,
+  });
 }
