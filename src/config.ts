@@ -1,7 +1,8 @@
 import { resolve } from 'node:path';
 import { z } from 'zod';
+import { inWords, wholeNumber } from '#mistakes';
 
-const port = (fallback: number) => z.coerce.number().int().min(0).max(65_535).default(fallback);
+const port = (fallback: number) => wholeNumber(0, 65_535).default(fallback);
 const flag = (fallback: boolean) => z.stringbool({ truthy: ['true', '1'], falsy: ['false', '0'] }).default(fallback);
 const list = z.string().transform((text) =>
   text
@@ -9,7 +10,8 @@ const list = z.string().transform((text) =>
     .map((part) => part.trim())
     .filter(Boolean),
 );
-const url = (...protocols: string[]) => z.url({ protocol: new RegExp(`^(${protocols.join('|')})$`) });
+const url = (...protocols: string[]) =>
+  z.url({ protocol: new RegExp(`^(${protocols.join('|')})$`), error: `Must be a URL of ${protocols.join(' or ')}.` });
 
 /** Every environment variable, once: its form, default and sentence. README's table is made from it. */
 export const VARIABLES = z.object({
@@ -48,7 +50,7 @@ export const VARIABLES = z.object({
   REDIS_URL: url('redis', 'rediss').optional().describe('A Redis of your own; then none is embedded.'),
   REDIS_PREFIX: z
     .string()
-    .regex(/^[\w-]+$/)
+    .regex(/^[\w-]+$/, 'Must have only letters, digits, _ and -.')
     .default('reelay')
     .describe('First part of every Redis key.'),
   CONVEX_PORT: port(3210).describe('Port of the embedded Convex.'),
@@ -59,13 +61,7 @@ export const VARIABLES = z.object({
   S3_PUBLIC_BASE_URL: url('http', 'https')
     .optional()
     .describe('Base of unsigned URLs for public assets, a CDN for example.'),
-  S3_PRESIGN_EXPIRES: z.coerce
-    .number()
-    .int()
-    .min(60)
-    .max(604_800)
-    .default(3600)
-    .describe('Seconds a signed URL lives.'),
+  S3_PRESIGN_EXPIRES: wholeNumber(60, 604_800).default(3600).describe('Seconds a signed URL lives.'),
   S3_SSE: z
     .enum(['AES256', 'aws:kms'])
     .optional()
@@ -113,14 +109,15 @@ export class ConfigError extends Error {
 
 /** Reads the environment. An empty variable counts as unset. Throws `ConfigError` listing every mistake. */
 export function readConfig(env: NodeJS.ProcessEnv): Config {
-  const parsed = VARIABLES.safeParse(Object.fromEntries(Object.entries(env).filter(([, value]) => value !== '')));
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
+  const parsed = VARIABLES.safeParse(given, { error: inWords });
   if (!parsed.success) {
     const mistakes = parsed.error.issues.map((issue) => `  ${issue.path.join('.')}: ${issue.message}`);
     throw new ConfigError(`The environment is not usable:\n${mistakes.join('\n')}`);
   }
   const v = parsed.data;
   if (v.S3_SSE === 'aws:kms' && !v.S3_KMS_KEY_ID) {
-    throw new ConfigError('The environment is not usable:\n  S3_KMS_KEY_ID: needed with S3_SSE=aws:kms');
+    throw new ConfigError('The environment is not usable:\n  S3_KMS_KEY_ID: Is missing; S3_SSE=aws:kms needs it.');
   }
   const dataDir = resolve(v.REELAY_DATA);
   return Object.freeze({
