@@ -102,6 +102,14 @@ export function authenticated(access: Access): RequestHandler {
   };
 }
 
+/** Lets only callers with the scope through, before anything of the request is read. */
+export function scoped(access: Access, scope: Scope): RequestHandler {
+  return (_req, res, next) => {
+    access.requireScope(callerOf(res), scope);
+    next();
+  };
+}
+
 export function callerOf(res: Response): Caller {
   return res.locals.caller as Caller;
 }

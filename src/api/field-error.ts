@@ -6,6 +6,12 @@ export interface FieldError {
   readonly message: string;
 }
 
+/** What is wrong with one file of a request. */
+export interface FileError {
+  readonly path: string;
+  readonly error: AppError;
+}
+
 /** `['files', 3, 'checksum']` as `files[3].checksum`. */
 export function pathOf(path: readonly PropertyKey[]): string {
   return path.reduce<string>((text, part) => {
@@ -19,4 +25,11 @@ export function invalid(fields: readonly FieldError[]): AppError {
   const shown = fields.slice(0, 5).map(({ path, message }) => (path ? `${path}: ${message}` : message));
   const more = fields.length > 5 ? ` (and ${fields.length - 5} more)` : '';
   return new AppError('VALIDATION_FAILED', `${shown.join('; ')}${more}`, { details: { fields } });
+}
+
+/** The first file's error, with all of them in `details.fields`. */
+export function atFiles(...errors: readonly [FileError, ...FileError[]]): AppError {
+  const [{ error }] = errors;
+  const fields = errors.map(({ path, error: { code, message } }) => ({ path, message, code }));
+  return new AppError(error.code, error.message, { details: { fields }, cause: error });
 }

@@ -92,6 +92,12 @@ test.each(wrong)('refuses %s and keeps nothing of it', async (_why, make, status
   expect(await stagedKeys()).toEqual(before);
 });
 
+test('names the empty file', async () => {
+  const { error } = (await (await send(form({ 'a.mp4': 'x', 'b.mp4': '' }))).json()) as { error: object };
+  const message = 'b.mp4 has no bytes.';
+  expect(error).toMatchObject({ message, details: { fields: [{ path: 'file[1]', message, code: 'EMPTY_FILE' }] } });
+});
+
 const FILE = 'Content-Disposition: form-data; name="file"; filename="a.bin"';
 const X = 'multipart/form-data; boundary=X';
 test.each([

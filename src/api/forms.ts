@@ -1,19 +1,20 @@
 import type { RequestHandler, Router } from 'express';
 import type { StoredFacts } from '#domain';
+import { AppError } from '#errors';
 import { newAssetId, newBatchId } from '#queues/ids.ts';
 import { objectKey, stagingKey } from '#storage/keys.ts';
 import type { Source } from '#storage/store.ts';
-import { type Access, callerOf } from './auth.ts';
+import { type Access, callerOf, scoped } from './auth.ts';
 import { logOf } from './correlation.ts';
-import { invalid } from './field-error.ts';
+import { atFiles, invalid } from './field-error.ts';
 import { type FormFile, readForm } from './form.ts';
 import { inFlight } from './in-flight.ts';
 import { intakeOf, type PlannedFile, takeIn } from './intake.ts';
 import { mediaType } from './media-type.ts';
-import { parse } from './parse.ts';
+import { parse, refuseOptions } from './parse.ts';
 import type { ApiPorts } from './ports.ts';
 import { resource } from './resource.ts';
-import { contentType, filename, noQuery, uploadFields } from './schemas.ts';
+import { contentType, filename, uploadFields } from './schemas.ts';
 
 interface StagedFile extends StoredFacts {
   readonly filename: string;
@@ -30,9 +31,7 @@ const MAX_FILE = 5 * 1024 ** 4;
 export function forms(router: Router, ports: ApiPorts, access: Access): void {
   const { store } = ports;
   const post: RequestHandler = async (req, res) => {
-    const caller = callerOf(res);
-    access.requireScope(caller, 'assets:write');
-    parse(noQuery, req.query);
+    refuseOptions(req);
     const batchId = newBatchId();
     const keys: string[] = [];
     const staged: StagedFile[] = [];
@@ -40,12 +39,16 @@ export function forms(router: Router, ports: ApiPorts, access: Access): void {
       const filename = nameOf(file);
       const key = stagingKey(batchId, file.index);
       keys.push(key);
-      const stored = await store.put(key, partSource(file), { contentType: STAGED_TYPE, maxSize: MAX_FILE, signal });
+      const stored = await store
+        .put(key, partSource(file), { contentType: STAGED_TYPE, maxSize: MAX_FILE, signal })
+        .catch((error: unknown) => {
+          throw atFile(file, error);
+        });
       staged[file.index] = { ...stored, filename, said: saidType(file) };
     };
     try {
       const { assetType, visibility, ...entity } = parse(uploadFields, await readForm(req, take));
-      await access.require(caller, 'assets:write', entity.project);
+      await access.require(callerOf(res), 'assets:write', entity.project);
       const intake = intakeOf(ports, res, batchId, entity);
       const files = staged.map(({ filename, said, s3Key: key, size, checksum }): PlannedFile => {
         const assetId = newAssetId();
@@ -61,7 +64,7 @@ export function forms(router: Router, ports: ApiPorts, access: Access): void {
       throw error;
     }
   };
-  resource(router, '/v1/uploads/files', { post: [inFlight(ports, 'intake'), post] });
+  resource(router, '/v1/uploads/files', { post: [inFlight(ports, 'intake'), scoped(access, 'assets:write'), post] });
 }
 
 /** Throws `VALIDATION_FAILED` for a part whose file has no proper name. */
@@ -69,6 +72,13 @@ function nameOf({ index, filename: given }: FormFile): string {
   const name = filename.safeParse(given);
   if (name.success) return name.data;
   throw invalid([{ path: `file[${index}].filename`, message: name.error.issues[0]?.message ?? 'Must be a name.' }]);
+}
+
+/** An empty file by its name and part, as the JSON route says it; any other error stays what it is. */
+function atFile({ index, filename }: FormFile, error: unknown): unknown {
+  if (!(error instanceof AppError) || error.code !== 'EMPTY_FILE') return error;
+  const named = new AppError('EMPTY_FILE', `${filename} has no bytes.`, { cause: error });
+  return atFiles({ path: `file[${index}]`, error: named });
 }
 
 /** A media type that can stand in a header, or none. */

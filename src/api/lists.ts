@@ -1,6 +1,8 @@
 import type { RequestHandler, Router } from 'express';
+import { AppError } from '#errors';
 import { viewRow } from './asset-view.ts';
 import { type Access, callerOf } from './auth.ts';
+import { invalid } from './field-error.ts';
 import { parse } from './parse.ts';
 import type { ApiPorts } from './ports.ts';
 import { resource } from './resource.ts';
@@ -12,9 +14,18 @@ export function lists(router: Router, { metadata }: ApiPorts, access: Access): v
     const entity = parse(entityParams, req.params);
     const { type, ...page } = parse(listQuery, req.query);
     await access.require(callerOf(res), 'assets:read', entity.project);
-    const { assets, next } = await metadata.listAssets(entity, { ...page, assetType: type });
+    const { assets, next } = await metadata.listAssets(entity, { ...page, assetType: type }).catch((error: unknown) => {
+      throw blamesCursor(error)
+        ? invalid([{ path: 'cursor', message: 'Must be the next of a page of this list.' }])
+        : error;
+    });
     res.json({ assets: assets.map(viewRow), next });
   };
   resource(router, '/v1/projects/:project/sessions/:session/assets', { get });
   resource(router, '/v1/projects/:project/sessions/:session/scenes/:scene/assets', { get });
+}
+
+/** Convex names an `InvalidCursor` for one that it did not give, or gave for another list. */
+function blamesCursor(error: unknown): boolean {
+  return error instanceof AppError && error.code === 'METADATA_REJECTED' && error.message.includes('InvalidCursor');
 }

@@ -199,7 +199,11 @@ describe('bytes', () => {
       signed.split('?')[0] ?? '',
       `${api.url}/objects/..%2f..%2fetc%2fpasswd?expires=99999999999&signature=x`,
     ]) {
-      expect(await codeOf(await fetch(forged))).toEqual([403, 'FORBIDDEN']);
+      const response = await fetch(forged);
+      expect([response.status, await json(response)]).toMatchObject([
+        403,
+        { error: { code: 'FORBIDDEN', nextAction: "Ask for the asset's URL again and use it as it is." } },
+      ]);
     }
   });
 });
@@ -236,12 +240,16 @@ describe('entities and lists', () => {
     expect(idsOf(page)).toEqual([young]);
     const rest = await list(`?type=video_chunk&history=1&limit=1&cursor=${encodeURIComponent(page.next ?? '')}`);
     expect(idsOf(rest)).toEqual([old]);
+    const alien = await list('?cursor=foo');
+    expect(alien).toMatchObject({ error: { code: 'VALIDATION_FAILED', details: { fields: [{ path: 'cursor' }] } } });
   });
 
   test.each(['?limit=0', '?limit=x', '?type=film', '?histroy=1'])('refuses %s', async (query) => {
-    expect(await codeOf(await api.call(`/v1/projects/p/sessions/s/assets${query}`))).toEqual([
+    const response = await api.call(`/v1/projects/p/sessions/s/assets${query}`);
+    const path = /\w+/.exec(query)?.[0];
+    expect([response.status, await json(response)]).toMatchObject([
       400,
-      'VALIDATION_FAILED',
+      { error: { code: 'VALIDATION_FAILED', details: { fields: [{ path }] } } },
     ]);
   });
 });

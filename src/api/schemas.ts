@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { ASSET_TYPES, type AssetType, belongsToScene } from '#domain';
+import { wholeNumber } from '#mistakes';
 import { metadataErrors } from './metadata-rules.ts';
 
 /** Limits of one request. */
@@ -105,9 +106,6 @@ function sceneError(type: AssetType, scene: string | undefined): string | undefi
   return scene === undefined ? `${type} belongs to a scene: name one.` : `${type} belongs to the session itself.`;
 }
 
-/** For calls that change something: an option this version does not know must not be ignored. */
-export const noQuery = z.strictObject({});
-
 const ourId = z.string().regex(/^[\w-]{1,128}$/, 'Must be an id that Reelay gave.');
 
 export const assetParams = z.object({ assetId: ourId });
@@ -116,7 +114,7 @@ export const jobParams = z.object({ jobId: ourId });
 export const entityParams = z.object({ project: externalId, session: externalId, scene: externalId.optional() });
 
 const flag = z.stringbool({ truthy: ['1', 'true'], falsy: ['0', 'false'] }).default(false);
-const limit = (fallback: number) => z.coerce.number().int().min(1).max(LIMITS.page).default(fallback);
+const limit = (fallback: number) => wholeNumber(1, LIMITS.page).default(fallback);
 
 export const urlQuery = z.strictObject({
   redirect: flag,

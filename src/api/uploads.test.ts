@@ -157,6 +157,18 @@ describe('POST /v1/uploads', () => {
   test('ignores no option that it does not know', async () => {
     const response = await api.post('/v1/uploads?dryRun=1', upload());
     expect([response.status, (await failure(response)).code]).toEqual([400, 'VALIDATION_FAILED']);
+    const headers = { 'content-type': 'application/json', 'idempotency-key': 'k-1' };
+    for (const path of ['/v1/uploads', '/v1/uploads/files']) {
+      const { code, details } = await failure(await api.call(path, { method: 'POST', headers, body: '{}' }));
+      expect([code, details]).toMatchObject(['VALIDATION_FAILED', { fields: [{ path: 'Idempotency-Key' }] }]);
+    }
+  });
+
+  test('says in plain words what is wrong', async () => {
+    const { message } = await failure(
+      await api.post('/v1/uploads', { ...one({ assetType: 'film' }), project: undefined }),
+    );
+    expect(message).toMatch(/^project: Is missing\.; files\[0\]\.assetType: Must be one of video_chunk, .*manifest\.$/);
   });
 
   test('refuses bodies it cannot read', async () => {
@@ -174,7 +186,10 @@ test('with Redis away nothing is accepted and nothing stays staged', async () =>
   await api.redisServer.kill();
   try {
     const response = await api.post('/v1/uploads', upload());
-    expect([response.status, (await failure(response)).code]).toEqual([503, 'QUEUE_UNAVAILABLE']);
+    expect([response.status, await failure(response)]).toMatchObject([
+      503,
+      { code: 'QUEUE_UNAVAILABLE', message: 'Redis is away.' },
+    ]);
     expect(response.headers.get('retry-after')).toBe('5');
     expect(await stagedKeys()).toEqual(before);
     const asset = await api.call('/v1/assets/a_unknown');

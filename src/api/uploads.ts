@@ -4,16 +4,17 @@ import { AppError, toAppError } from '#errors';
 import { newAssetId, newBatchId } from '#queues/ids.ts';
 import { objectKey } from '#storage/keys.ts';
 import { createPathOpener, type PathOpener } from '#storage/source.ts';
-import { type Access, callerOf } from './auth.ts';
+import { type Access, callerOf, scoped } from './auth.ts';
 import { logOf } from './correlation.ts';
+import { atFiles, type FileError } from './field-error.ts';
 import { inFlight } from './in-flight.ts';
 import { intakeOf, type PlannedFile, sha256, takeIn } from './intake.ts';
 import { mediaType } from './media-type.ts';
 import { type Located, locate } from './origins.ts';
-import { checkCount, jsonBody, parse } from './parse.ts';
+import { checkCount, jsonBody, parse, refuseOptions } from './parse.ts';
 import type { ApiPorts } from './ports.ts';
 import { resource } from './resource.ts';
-import { LIMITS, noQuery, type UploadBody, uploadBody } from './schemas.ts';
+import { LIMITS, type UploadBody, uploadBody } from './schemas.ts';
 
 const LOOKING_AT_ONCE = 32;
 
@@ -21,7 +22,7 @@ const LOOKING_AT_ONCE = 32;
 export function uploads(router: Router, ports: ApiPorts, access: Access): void {
   const openPath = createPathOpener(ports.config.uploadRoots);
   const post: RequestHandler = async (req, res) => {
-    parse(noQuery, req.query);
+    refuseOptions(req);
     checkCount(req.body?.files, LIMITS.files, 'files');
     const body = parse(uploadBody, req.body);
     await access.require(callerOf(res), 'assets:write', body.project);
@@ -30,13 +31,15 @@ export function uploads(router: Router, ports: ApiPorts, access: Access): void {
     const files = await plan(body, openPath);
     res.status(202).json(await takeIn(ports, intake, files, logOf(res)));
   };
-  resource(router, '/v1/uploads', { post: [inFlight(ports, 'intake'), ...jsonBody, post] });
+  resource(router, '/v1/uploads', {
+    post: [inFlight(ports, 'intake'), scoped(access, 'assets:write'), ...jsonBody, post],
+  });
 }
 
 /** Names each asset and finds its bytes. Throws the first file's error, with all of them in `details.fields`. */
 async function plan({ project, session, scene, files }: UploadBody, openPath: PathOpener): Promise<PlannedFile[]> {
   const limit = pLimit(LOOKING_AT_ONCE);
-  const errors: { path: string; message: string; error: AppError }[] = [];
+  const errors: FileError[] = [];
   const planned = await Promise.all(
     files.map((file, index) =>
       limit(async (): Promise<PlannedFile | undefined> => {
@@ -55,18 +58,14 @@ async function plan({ project, session, scene, files }: UploadBody, openPath: Pa
             ...located,
           };
         } catch (thrown) {
-          const error = toAppError(thrown);
-          errors.push({ path: `files[${index}]`, message: error.message, error });
+          errors.push({ path: `files[${index}]`, error: toAppError(thrown) });
           return undefined;
         }
       }),
     ),
   );
-  const [first] = errors;
-  if (first) {
-    const fields = errors.map(({ path, message, error: { code } }) => ({ path, message, code }));
-    throw new AppError(first.error.code, first.message, { details: { fields }, cause: first.error });
-  }
+  const [first, ...others] = errors;
+  if (first) throw atFiles(first, ...others);
   return planned.filter((file) => file !== undefined);
 }
 
