@@ -24,7 +24,7 @@ export function pathOf(path: readonly PropertyKey[]): string {
 export function invalid(fields: readonly FieldError[]): AppError {
   const shown = fields.slice(0, 5).map(({ path, message }) => (path ? `${path}: ${message}` : message));
   const more = fields.length > 5 ? ` (and ${fields.length - 5} more)` : '';
-  return new AppError('VALIDATION_FAILED', `${shown.join('; ')}${more}`, { details: { fields } });
+  return new AppError('VALIDATION_FAILED', `${shown.join(' ')}${more}`, { details: { fields } });
 }
 
 /** The first file's error, with all of them in `details.fields`. */

@@ -16,7 +16,7 @@ export function lists(router: Router, { metadata }: ApiPorts, access: Access): v
     await access.require(callerOf(res), 'assets:read', entity.project);
     const { assets, next } = await metadata.listAssets(entity, { ...page, assetType: type }).catch((error: unknown) => {
       throw blamesCursor(error)
-        ? invalid([{ path: 'cursor', message: 'Must be the next of a page of this list.' }])
+        ? invalid([{ path: 'cursor', message: 'Must be the next of an earlier page of this list.' }])
         : error;
     });
     res.json({ assets: assets.map(viewRow), next });

@@ -168,7 +168,7 @@ describe('POST /v1/uploads', () => {
     const { message } = await failure(
       await api.post('/v1/uploads', { ...one({ assetType: 'film' }), project: undefined }),
     );
-    expect(message).toMatch(/^project: Is missing\.; files\[0\]\.assetType: Must be one of video_chunk, .*manifest\.$/);
+    expect(message).toMatch(/^project: Is missing\. files\[0\]\.assetType: Must be one of video_chunk, .*manifest\.$/);
   });
 
   test('refuses bodies it cannot read', async () => {
