@@ -11,17 +11,17 @@ export interface Running {
 const CLOSE_WITHIN = 15_000;
 /** EX_CONFIG of sysexits.h. */
 const BAD_CONFIG = 78;
-const OLDEST = [22, 18] as const;
 
 /**
- * The life of a process: checks Node and the environment, starts, and ends in order at SIGTERM or
- * SIGINT. What keeps it from starting is one sentence on stderr, not a stack.
+ * The life of a process: checks the environment, starts, and ends in order at SIGTERM or SIGINT. What keeps
+ * it from starting is one sentence on stderr, not a stack.
  */
 export async function runProcess(start: (config: Config) => Promise<Running>): Promise<void> {
-  const tooOld = oldNode(process.versions.node);
-  if (tooOld) return fail(tooOld, 1);
   try {
-    const running = await start(readConfig(process.env));
+    const config = readConfig(process.env);
+    const running = await start(config).catch((error) => {
+      throw portTaken(error, config) ?? error;
+    });
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {
       process.once(signal, () => {
         setTimeout(() => process.exit(1), CLOSE_WITHIN).unref();
@@ -34,11 +34,13 @@ export async function runProcess(start: (config: Config) => Promise<Running>): P
   }
 }
 
-/** The sentence to say to a Node older than 22.18, the first to run TypeScript as it is; else undefined. */
-export function oldNode(version: string): string | undefined {
-  const [major = 0, minor = 0] = version.split('.').map(Number);
-  if (major > OLDEST[0] || (major === OLDEST[0] && minor >= OLDEST[1])) return undefined;
-  return `Reelay needs Node ${OLDEST.join('.')} or newer and this is ${version}: start it by npm, which uses the Node in node_modules.`;
+/** A taken port, said to the person who can name another; undefined when that is not what went wrong. */
+function portTaken(error: NodeJS.ErrnoException & { port?: number }, config: Config): Error | undefined {
+  if (error.code !== 'EADDRINUSE') return undefined;
+  const ports = Object.entries({ PORT: config.port, METRICS_PORT: config.metricsPort });
+  const variables = ports.filter(([, port]) => port === error.port).map(([name]) => name);
+  const sentence = `port ${error.port} is taken; end the program that has it, or name another in ${variables.join(' or ')}.`;
+  return new Error(sentence, { cause: error });
 }
 
 function fail(message: string, code: number): void {
