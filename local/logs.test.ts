@@ -1,6 +1,8 @@
 import { appendFile, mkdtemp, readFile, rm, truncate } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
+import { pino } from 'pino';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { until } from '#test/until.ts';
 import { followWarnings, prepareLog } from './logs.ts';
@@ -29,6 +31,21 @@ it('shows warnings and worse that are new, once each, also when a line arrives i
   expect(shown[0]).toContain('WARN');
   expect(shown[0]).toContain('beware');
   expect(shown[1]).toContain('in two');
+});
+
+it('shows a warning on one line: its message and its error’s', async () => {
+  const stop = followWarnings(file, (text) => shown.push(text));
+  const log = pino({ name: 'api' }, pino.destination({ dest: file, sync: true }));
+  log.warn({ err: new Error('connect\n ECONNREFUSED'), queue: 'large' }, 'A queue had an error');
+  log.error(new Error('alone'));
+  log.error({ err: 'odd' }, 'No error');
+  await until(() => shown.length === 3, { within: 10_000, what: 'the warnings' });
+  stop();
+  expect(shown.map((text) => stripVTControlCharacters(text).trimEnd())).toEqual([
+    'WARN: A queue had an error: connect ECONNREFUSED',
+    'ERROR: alone',
+    'ERROR: No error',
+  ]);
 });
 
 it('moves a log that grew big aside', async () => {

@@ -27,12 +27,13 @@ export function prepareLog(file: string): void {
 /** While something is away the same warning comes again and again: once in this many milliseconds is enough. */
 const REPEAT_AFTER_MS = 30_000;
 
-/** Hands each warning written to a log from now on to `show`, made pretty; the answer stops it. */
+/** Hands each warning written to a log from now on to `show`, as one line; the answer stops it. */
 export function followWarnings(file: string, show: (text: string) => void): () => void {
   const pretty = prettyFactory({
     colorize: process.stderr.isTTY ?? false,
     ignore: 'pid,hostname,time,name',
-    singleLine: true,
+    hideObject: true,
+    messageFormat: oneLine,
   });
   const fd = openSync(file, 'r');
   const chunk = Buffer.alloc(64 * 1024);
@@ -59,4 +60,15 @@ export function followWarnings(file: string, show: (text: string) => void): () =
     watcher.close();
     closeSync(fd);
   };
+}
+
+/** The message and its error's; stacks and the rest stay in the log. */
+function oneLine({ msg, err }: LogObject): string {
+  const cause = typeof err?.message === 'string' && err.message !== msg ? `: ${err.message}` : '';
+  return `${msg ?? ''}${cause}`.replaceAll(/\s*\n\s*/g, ' ');
+}
+
+interface LogObject {
+  readonly msg?: unknown;
+  readonly err?: { readonly message?: unknown };
 }

@@ -52,6 +52,7 @@ describe('npm run up', { timeout: 120_000 }, () => {
     await untilReady(credentials, assetId);
 
     expect(await end(first.process, 'SIGTERM')).toEqual([0, null]);
+    expect(first.text()).toMatch(/\nreelay: stopped\n$/);
     expect(await readdir(join(dataDir, 'run'))).toEqual([]);
 
     await up();
@@ -93,12 +94,21 @@ describe('npm run up', { timeout: 120_000 }, () => {
     try {
       const { process: stack, text } = run();
       expect(await once(stack, 'exit')).toEqual([1, null]);
+      expect(text()).toMatch(/^reelay: The stack cannot have its ports:\n/);
       for (const [index, variable] of VARIABLES.entries()) {
-        expect(text()).toMatch(new RegExp(`Port ${ports[index]} is taken: .* another in ${variable}\\.`));
+        expect(text()).toMatch(new RegExp(`\\n {2}Port ${ports[index]} is taken: .* another in ${variable}\\.`));
       }
     } finally {
       for (const holder of holders) holder.close();
     }
+  });
+
+  it('names the variables that give one port to two parts', async () => {
+    const { process: stack, text } = run({ PORT: String(ports[1]) });
+    expect(await once(stack, 'exit')).toEqual([1, null]);
+    expect(text()).toBe(
+      `reelay: The stack cannot have its ports:\n  CONVEX_PORT and PORT are both ${ports[1]}: give the API another.\n`,
+    );
   });
 
   it('says what is wrong with the environment, and exits with EX_CONFIG', async () => {

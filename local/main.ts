@@ -84,7 +84,10 @@ function say(line: string): void {
 }
 
 up().then(
-  () => process.exit(),
+  () => {
+    say('stopped');
+    process.exit();
+  },
   (error: unknown) => {
     if (!(error instanceof StartError || error instanceof ConfigError)) throw error;
     say(error.message);

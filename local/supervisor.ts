@@ -66,17 +66,21 @@ export async function endLeftovers(dataDir: string, say: (line: string) => void)
   }
 }
 
-/** Throws `StartError` naming every port that another program holds, or that is none. */
+/** Throws `StartError` naming every port that is none, is given to two parts, or that another program holds. */
 export async function requireFreePorts(ports: readonly PortUse[]): Promise<void> {
   const complaints = await Promise.all(
     ports.map(async ({ host, port, variable, of }) => {
       if (port === 0) return `${variable} is 0: give ${of} a port that can be told to others.`;
+      const same = ports.find((other) => other.port === port);
+      if (same && same.variable !== variable) {
+        return `${same.variable} and ${variable} are both ${port}: give ${of} another.`;
+      }
       if (await isFree(host, port)) return undefined;
       return `Port ${port} is taken: end the program that has it, or give ${of} another in ${variable}.`;
     }),
   );
   const sentences = complaints.filter((complaint) => complaint !== undefined);
-  if (sentences.length > 0) throw new StartError(sentences.join('\n'));
+  if (sentences.length > 0) throw new StartError(`The stack cannot have its ports:\n  ${sentences.join('\n  ')}`);
 }
 
 function pidFile(dataDir: string, name: Part['name']): string {
