@@ -42,6 +42,8 @@ export function someCommit(entity: EntityRef, own: Partial<AssetFacts> = {}): As
     stored: { s3Key: facts.s3Key, size: 1_234, checksum: 'ab'.repeat(32), verifiedBy: 'checksum' },
     url: { s3Url: `https://store.example/${facts.s3Key}`, urlExpiresAt: 1_700_003_600_000 },
     uploadedAt: 1_700_000_001_000,
+    attempt: 2,
+    maxAttempts: 3,
   };
 }
 

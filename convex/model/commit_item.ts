@@ -33,6 +33,8 @@ const commitItem = z
     }),
     url: z.object({ s3Url: z.string(), urlExpiresAt: time }).exactOptional(),
     uploadedAt: time,
+    attempt: z.number().int().positive(),
+    maxAttempts: z.number().int().positive(),
   })
   .refine(({ facts }) => typesOf(facts.entity).includes(facts.assetType), {
     message: 'types of a scene need a scene, types of a session have none',

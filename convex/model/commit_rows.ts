@@ -6,9 +6,9 @@ import type { AssetReference, AssetType } from './fields.ts';
 export type AssetFields = Omit<Doc<'assets'>, '_id' | '_creationTime'>;
 export type References = Partial<Record<AssetType, AssetReference>>;
 
-/** The row of an asset once committed. What `before` says of attempts stays. */
+/** The row of an asset once committed. The fence of the row `before` stays. */
 export function readyFields(
-  { facts, stored, url, uploadedAt }: CommitItem,
+  { facts, stored, url, uploadedAt, attempt, maxAttempts }: CommitItem,
   entity: Entity['_id'],
   version: number,
   current: boolean,
@@ -27,8 +27,8 @@ export function readyFields(
     status: 'ready',
     fence: before?.fence ?? [0, 0, 0],
     progress: 1,
-    attempt: before?.attempt ?? 1,
-    maxAttempts: before?.maxAttempts ?? 1,
+    attempt,
+    maxAttempts,
     current,
     becameCurrent: current,
     version,

@@ -52,6 +52,9 @@ export interface AssetCommit {
   readonly stored: StoredFacts;
   readonly url?: { readonly s3Url: string; readonly urlExpiresAt: number } | undefined;
   readonly uploadedAt: number;
+  /** Which attempt of its job stored it, from 1. */
+  readonly attempt: number;
+  readonly maxAttempts: number;
 }
 
 export type CommitResult =

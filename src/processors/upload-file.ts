@@ -52,6 +52,8 @@ export async function commitFile(
     stored,
     url: { s3Url: url, urlExpiresAt: expiresAt },
     uploadedAt: ports.now(),
+    attempt: run.attempt,
+    maxAttempts: run.maxAttempts,
   });
   if (result.ok) return;
   const { code, message, details } = result.error;

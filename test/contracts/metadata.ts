@@ -36,9 +36,10 @@ export function metadataContract(
     it('gives rows as readers see them', async () => {
       const scene = someScene();
       const metadataOfCaller = { $price: 1, _id: 'x', título: ['«ü»', null, { '': 0.5 }] };
-      const { facts, stored, url, uploadedAt } = someCommit(scene, { metadata: metadataOfCaller });
+      const item = someCommit(scene, { metadata: metadataOfCaller });
+      const { facts, stored, url, uploadedAt } = item;
       const encryption = { algorithm: 'aws:kms', keyId: 'k-1' };
-      await metadata.commit([{ facts, stored: { ...stored, encryption, versionId: 'v1' }, url, uploadedAt }]);
+      await metadata.commit([{ ...item, stored: { ...stored, encryption, versionId: 'v1' } }]);
       const { jobId: _, ...known } = facts;
       const [row] = await metadata.getAssets([facts.assetId, 'unknown']);
       expect(row).toEqual({
@@ -51,8 +52,8 @@ export function metadataContract(
         uploadedAt,
         status: 'ready',
         progress: 1,
-        attempt: 1,
-        maxAttempts: 1,
+        attempt: 2,
+        maxAttempts: 3,
         current: true,
         version: 1,
       });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { api } from '#convex/_generated/api.js';
-import { FIRST_PAGE, type Served, someCommit, someScene } from './served.ts';
+import { FIRST_PAGE, type Served, someCommit, someScene, someUpdate } from './served.ts';
 
 /** What commits promise. */
 export function describeCommits(served: () => Served): void {
@@ -25,8 +25,8 @@ export function describeCommits(served: () => Served): void {
         assetId,
         status: 'ready',
         progress: 1,
-        attempt: 1,
-        maxAttempts: 1,
+        attempt: 2,
+        maxAttempts: 3,
         current: true,
         version: 1,
       });
@@ -83,6 +83,20 @@ export function describeCommits(served: () => Served): void {
       expect(await served().commit([older])).toMatchObject([{ version: 2, current: false }]);
       const seen = await served().watch(scene);
       expect(seen).toMatchObject({ videoAsset: { assetId: newer.facts.assetId }, previousAssetVersions: [] });
+    });
+
+    it('say of attempts what the commit says, whether or not a status write came before', async () => {
+      const scene = someScene();
+      const [early, late] = [someCommit(scene, { acceptedSeq: 1 }), someCommit(scene, { acceptedSeq: 2 })];
+      await served().apply(someUpdate(late.facts, { status: 'pending', fence: [0, 0, 0], attempt: 0, maxAttempts: 5 }));
+      await served().commit([early, late]);
+      await served().apply(
+        someUpdate(early.facts, { status: 'pending', fence: [0, 0, 0], attempt: 0, maxAttempts: 5 }),
+      );
+      for (const { facts } of [early, late]) {
+        const row = await served().service.query(api.assets.get, { assetId: facts.assetId });
+        expect(row).toMatchObject({ status: 'ready', attempt: 2, maxAttempts: 3 });
+      }
     });
 
     it('judge each item by itself: a bad one harms no other', async () => {
