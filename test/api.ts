@@ -68,7 +68,7 @@ export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
   const signingKey = await loadSigningKey(generateSigningKey());
   const urlSecret = randomBytes(32);
   const store = await openStore({ kind: 'disk', dir: join(dir, 'objects') }, { urlSecret, clock: Date.now });
-  const metadata = createConvexMetadata({ url: engine.url, token: engine.token, timeoutMs: 5_000 });
+  const metadata = createConvexMetadata({ url: engine.url, token: engine.token, mutationTimeoutMs: 5_000 });
   const outbox = createStatusOutbox({ redis, prefix, metadata });
   const producer = createProducer(redis, prefix, () => {});
   const publicUrl = 'http://api.example';

@@ -39,7 +39,7 @@ export async function openWorkerParts(): Promise<WorkerParts> {
   };
   const redis = connectRedis(server.url, 'worker', () => undefined);
   await whenConnected(redis, 10_000);
-  const metadata = createConvexMetadata({ url: engine.url, token: engine.token, timeoutMs: 2_000 });
+  const metadata = createConvexMetadata({ url: engine.url, token: engine.token, mutationTimeoutMs: 2_000 });
   const store = createDiskStore({ dir: join(dir, 'store'), urlSecret: Buffer.alloc(32, 1), clock: Date.now });
   const producer = createProducer(redis, config.redis.prefix, () => undefined);
   return {

@@ -13,7 +13,7 @@ describe('the commit loader', () => {
 
   async function open(answer: Answer, options: Partial<CommitLoaderOptions> = {}) {
     edge = await startConvexEdge(({ args }) => answer(args.items as AssetCommit[]));
-    const metadata = createConvexMetadata({ url: edge.url, token: async () => 't', timeoutMs: 5_000 });
+    const metadata = createConvexMetadata({ url: edge.url, token: async () => 't', mutationTimeoutMs: 5_000 });
     return createCommitLoader({ metadata, ...options });
   }
 

@@ -10,7 +10,7 @@ describe('the Convex adapter', () => {
   async function open(answer: EdgeAnswer, onMutation?: (name: string) => void) {
     edge = await startConvexEdge(() => answer);
     const token = async () => 'a-token';
-    return createConvexMetadata({ url: edge.url, token, timeoutMs: 200, ...(onMutation && { onMutation }) });
+    return createConvexMetadata({ url: edge.url, token, mutationTimeoutMs: 200, ...(onMutation && { onMutation }) });
   }
 
   it.each<[string, EdgeAnswer]>([
@@ -30,6 +30,17 @@ describe('the Convex adapter', () => {
   ])('calls %s unavailable', async (_, answer) => {
     const metadata = await open(answer);
     await expect(metadata.commit([someCommit(someScene())])).rejects.toMatchObject({ code: 'METADATA_UNAVAILABLE' });
+  });
+
+  it('gives a hung query up while a mutation still has time', async () => {
+    edge = await startConvexEdge(() => 'silence');
+    const metadata = createConvexMetadata({ url: edge.url, token: async () => 'a-token', queryTimeoutMs: 50 });
+    const commit = metadata.commit([someCommit(someScene())]);
+    const outlived = commit.catch(() => 'the mutation ended first');
+    const read = metadata.getAssets(['a']).catch(({ code }) => code);
+    expect(await Promise.race([outlived, read])).toBe('METADATA_UNAVAILABLE');
+    await edge.close();
+    await expect(commit).rejects.toMatchObject({ code: 'METADATA_UNAVAILABLE' });
   });
 
   it('calls a refused connection unavailable and keeps the cause', async () => {

@@ -6,12 +6,14 @@ import { convexFetch, toMetadataError } from './convex-errors.ts';
 import { type ApiKey, type AssetRow, type CommitResult, type Metadata, SCOPES } from './metadata.ts';
 import { wire, withMetadataText } from './wire.ts';
 
-export interface ConvexMetadataOptions {
+interface ConvexMetadataOptions {
   readonly url: string;
   /** Gives the service's token; asked before each call. */
   readonly token: () => Promise<string>;
-  /** Milliseconds until a call without an answer counts as unavailable. */
-  readonly timeoutMs?: number;
+  /** Milliseconds until a query without an answer counts as unavailable: short, since a reader waits for it. */
+  readonly queryTimeoutMs?: number;
+  /** The same for a mutation: long, since one given up may have been done all the same. */
+  readonly mutationTimeoutMs?: number;
   /** Told of each mutation sent, as `assets.batchUpdateAssets`. */
   readonly onMutation?: (name: string) => void;
 }
@@ -22,26 +24,21 @@ type AssetView = FunctionReturnType<typeof api.assets.getMany>[number];
 
 /** The metadata port on Convex, real or embedded: calls the functions of `convex/` with the service's token. */
 export function createConvexMetadata(options: ConvexMetadataOptions): Metadata {
-  const client = new ConvexHttpClient(options.url, {
-    skipConvexDeploymentUrlCheck: true,
-    logger: false,
-    fetch: convexFetch(options.timeoutMs ?? 30_000),
-  });
+  const { url, token, queryTimeoutMs = 3_000, mutationTimeoutMs = 30_000, onMutation } = options;
+  const open = (timeoutMs: number) =>
+    new ConvexHttpClient(url, { skipConvexDeploymentUrlCheck: true, logger: false, fetch: convexFetch(timeoutMs) });
+  const queries = open(queryTimeoutMs);
+  const mutations = open(mutationTimeoutMs);
 
-  async function call<Answer>(name: string, send: () => Promise<Answer>): Promise<Answer> {
-    client.setAuth(await options.token());
-    return send().catch((thrown: unknown) => {
-      throw toMetadataError(name, thrown);
-    });
+  async function query<Fn extends Query>(fn: Fn, args: FunctionArgs<Fn>): Promise<FunctionReturnType<Fn>> {
+    queries.setAuth(await token());
+    return queries.query(fn as Query, args).catch(refusedBy(fn));
   }
 
-  function query<Fn extends Query>(fn: Fn, args: FunctionArgs<Fn>): Promise<FunctionReturnType<Fn>> {
-    return call(nameOf(fn), () => client.query(fn as Query, args));
-  }
-
-  function mutation<Fn extends Mutation>(fn: Fn, args: FunctionArgs<Fn>): Promise<FunctionReturnType<Fn>> {
-    options.onMutation?.(nameOf(fn));
-    return call(nameOf(fn), () => client.mutation(fn as Mutation, args, { skipQueue: true }));
+  async function mutation<Fn extends Mutation>(fn: Fn, args: FunctionArgs<Fn>): Promise<FunctionReturnType<Fn>> {
+    onMutation?.(nameOf(fn));
+    mutations.setAuth(await token());
+    return mutations.mutation(fn as Mutation, args, { skipQueue: true }).catch(refusedBy(fn));
   }
 
   return {
@@ -70,6 +67,13 @@ export function createConvexMetadata(options: ConvexMetadataOptions): Metadata {
 /** As the contract writes it: `assets.get`, not `assets:get`. */
 function nameOf(fn: Query | Mutation): string {
   return getFunctionName(fn).replace(':', '.');
+}
+
+/** Throws what a call threw as an error of ours. */
+function refusedBy(fn: Query | Mutation): (thrown: unknown) => never {
+  return (thrown) => {
+    throw toMetadataError(nameOf(fn), thrown);
+  };
 }
 
 function toCommitResult(result: FunctionReturnType<typeof api.assets.batchUpdateAssets>[number]): CommitResult {

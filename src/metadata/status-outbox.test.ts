@@ -38,7 +38,7 @@ describe('the status outbox', () => {
   });
 
   function openOutbox(): StatusOutbox {
-    const metadata = createConvexMetadata({ url: edge.url, token: async () => 't', timeoutMs: 5_000 });
+    const metadata = createConvexMetadata({ url: edge.url, token: async () => 't', mutationTimeoutMs: 5_000 });
     return createStatusOutbox({ redis, prefix: 'test', metadata, onError: (error) => errors.push(error) });
   }
 
