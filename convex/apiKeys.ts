@@ -1,18 +1,7 @@
 import { v } from 'convex/values';
 import { mutation, type QueryCtx, query } from './_generated/server.js';
 import { requireService } from './model/access.ts';
-
-/** A key for agents. Of its secret only the SHA-256 is kept. Without `projects` it is for all of them. */
-const apiKey = v.object({
-  keyId: v.string(),
-  secretHash: v.string(),
-  name: v.string(),
-  scopes: v.array(v.string()),
-  projects: v.optional(v.array(v.string())),
-  createdAt: v.number(),
-  expiresAt: v.optional(v.number()),
-  revokedAt: v.optional(v.number()),
-});
+import { apiKey } from './model/fields.ts';
 
 /** Service. The key, revoked and expired ones too, or null. */
 export const find = query({

@@ -2,19 +2,7 @@ import { v } from 'convex/values';
 import type { Doc } from './_generated/dataModel.js';
 import { type MutationCtx, mutation, type QueryCtx, query } from './_generated/server.js';
 import { refusal, requireIdentity, requireMember, requireService } from './model/access.ts';
-import { batchState } from './model/fields.ts';
-
-const batchRecord = v.object({
-  batchId: v.string(),
-  project: v.string(),
-  owner: v.string(),
-  total: v.number(),
-  ready: v.number(),
-  failed: v.number(),
-  state: batchState,
-  createdAt: v.number(),
-});
-type BatchRecord = typeof batchRecord.type;
+import { type BatchRecord, batchRecord } from './model/fields.ts';
 
 const MOST = 500;
 const RANK = { accepted: 0, running: 1, done: 2 } as const;

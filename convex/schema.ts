@@ -16,19 +16,18 @@
 import { defineSchema, defineTable } from 'convex/server';
 import { v } from 'convex/values';
 import {
+  apiKey,
+  assetFacts,
   assetReference,
-  assetStatus,
+  assetState,
   assetsStatus,
   assetType,
-  batchState,
-  encryption,
-  errorFacts,
+  batchRecord,
+  entityRef,
   fence,
   heads,
   memberRole,
-  metadataText,
   replacedVersion,
-  visibility,
 } from './model/fields.ts';
 
 const entityState = {
@@ -77,46 +76,16 @@ export default defineSchema({
   }).index('by_project_and_session_and_scene', ['project', 'session', 'scene']),
 
   assets: defineTable({
-    assetId: v.string(),
+    ...assetFacts.omit('entity', 'assetType').fields,
+    ...entityRef.fields,
+    ...assetState.fields,
     entity: v.union(v.id('scenes'), v.id('sessions')),
-    project: v.string(),
-    session: v.string(),
-    scene: v.optional(v.string()),
     type: assetType,
-    filename: v.string(),
-    contentType: v.string(),
-    s3Key: v.string(),
-    acceptedSeq: v.number(),
-    visibility,
-    metadata: metadataText,
-    batchId: v.string(),
-    jobId: v.string(),
-    correlationId: v.string(),
-    createdBy: v.string(),
-    createdAt: v.number(),
-
-    status: assetStatus,
     fence,
-    progress: v.number(),
-    attempt: v.number(),
-    maxAttempts: v.number(),
-    nextRetryAt: v.optional(v.number()),
-    error: v.optional(errorFacts),
-    /** Announced until `ready`, then the stored object's. */
-    size: v.optional(v.number()),
-
-    /** True for the one asset that its entity shows for the type. */
-    current: v.boolean(),
     /** Whether the commit made it current: what a repeated commit answers. */
     becameCurrent: v.optional(v.boolean()),
-    version: v.optional(v.number()),
-    checksum: v.optional(v.string()),
-    s3Url: v.optional(v.string()),
-    urlExpiresAt: v.optional(v.number()),
     s3VersionId: v.optional(v.string()),
     verifiedBy: v.optional(v.string()),
-    encryption: v.optional(encryption),
-    uploadedAt: v.optional(v.number()),
   })
     .index('by_assetId', ['assetId'])
     .index('by_entity_and_current_and_type', ['entity', 'current', 'type'])
@@ -124,25 +93,7 @@ export default defineSchema({
     .index('by_entity_and_type_and_acceptedSeq', ['entity', 'type', 'acceptedSeq'])
     .index('by_project_and_session_and_current', ['project', 'session', 'current']),
 
-  batches: defineTable({
-    batchId: v.string(),
-    project: v.string(),
-    owner: v.string(),
-    total: v.number(),
-    ready: v.number(),
-    failed: v.number(),
-    state: batchState,
-    createdAt: v.number(),
-  }).index('by_batchId', ['batchId']),
+  batches: defineTable(batchRecord).index('by_batchId', ['batchId']),
 
-  apiKeys: defineTable({
-    keyId: v.string(),
-    secretHash: v.string(),
-    name: v.string(),
-    scopes: v.array(v.string()),
-    projects: v.optional(v.array(v.string())),
-    createdAt: v.number(),
-    expiresAt: v.optional(v.number()),
-    revokedAt: v.optional(v.number()),
-  }).index('by_keyId', ['keyId']),
+  apiKeys: defineTable(apiKey).index('by_keyId', ['keyId']),
 });

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { typesOf } from './entities.ts';
-import { SCENE_TYPES, SESSION_TYPES } from './fields.ts';
+import { SCENE_ASSET_TYPES, SESSION_ASSET_TYPES } from './fields.ts';
 
 const id = z.string().min(1).max(512);
 const time = z.number().int().nonnegative();
@@ -11,7 +11,7 @@ const commitItem = z
     facts: z.object({
       assetId: id,
       entity: z.object({ project: id, session: id, scene: id.exactOptional() }),
-      assetType: z.enum([...SCENE_TYPES, ...SESSION_TYPES]),
+      assetType: z.enum([...SCENE_ASSET_TYPES, ...SESSION_ASSET_TYPES]),
       filename: z.string(),
       contentType: z.string(),
       acceptedSeq: z.number().int().positive(),

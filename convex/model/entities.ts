@@ -1,6 +1,6 @@
 import type { Doc, Id } from '../_generated/dataModel.js';
 import type { MutationCtx, QueryCtx } from '../_generated/server.js';
-import { type AssetsStatus, type AssetType, type EntityRef, SCENE_TYPES, SESSION_TYPES } from './fields.ts';
+import { type AssetsStatus, type AssetType, type EntityRef, SCENE_ASSET_TYPES, SESSION_ASSET_TYPES } from './fields.ts';
 
 /** What assets belong to. */
 export type Entity = Doc<'scenes'> | Doc<'sessions'>;
@@ -18,16 +18,17 @@ export const REFERENCE_FIELD = {
 
 /** The types an entity can have: a scene's with a scene named, a session's without. */
 export function typesOf(entity: { project: string; scene?: string }): readonly AssetType[] {
-  return entity.scene === undefined ? SESSION_TYPES : SCENE_TYPES;
+  return entity.scene === undefined ? SESSION_ASSET_TYPES : SCENE_ASSET_TYPES;
 }
 
-export function findProject(ctx: QueryCtx, project: string) {
+function findProject(ctx: QueryCtx, project: string) {
   return ctx.db
     .query('projects')
     .withIndex('by_project', (q) => q.eq('project', project))
     .unique();
 }
 
+/** The session by its callers' ids, or null. */
 export function findSession(ctx: QueryCtx, project: string, session: string) {
   return ctx.db
     .query('sessions')
@@ -35,6 +36,7 @@ export function findSession(ctx: QueryCtx, project: string, session: string) {
     .unique();
 }
 
+/** The scene by its callers' ids, or null. */
 export function findScene(ctx: QueryCtx, project: string, session: string, scene: string) {
   return ctx.db
     .query('scenes')
@@ -44,6 +46,7 @@ export function findScene(ctx: QueryCtx, project: string, session: string, scene
     .unique();
 }
 
+/** The scene that `ref` names, or without one the session; null until it is made. */
 export function findEntity(ctx: QueryCtx, { project, session, scene }: EntityRef): Promise<Entity | null> {
   return scene === undefined ? findSession(ctx, project, session) : findScene(ctx, project, session, scene);
 }

@@ -2,8 +2,9 @@ import { type Infer, v } from 'convex/values';
 
 /** Validators of the words that several tables and functions share. Sizes are bytes, times milliseconds since the epoch. */
 
-export const SCENE_TYPES = ['video_chunk', 'source_code', 'thumbnail', 'subtitle'] as const;
-export const SESSION_TYPES = ['combined_video', 'combined_subtitle', 'manifest'] as const;
+/** Types of asset that belong to a scene, and to a session itself, as `src/domain.ts` has them. */
+export const SCENE_ASSET_TYPES = ['video_chunk', 'source_code', 'thumbnail', 'subtitle'] as const;
+export const SESSION_ASSET_TYPES = ['combined_video', 'combined_subtitle', 'manifest'] as const;
 
 export const assetType = v.union(
   v.literal('video_chunk'),
@@ -16,9 +17,9 @@ export const assetType = v.union(
 );
 export type AssetType = Infer<typeof assetType>;
 
-export const visibility = v.union(v.literal('private'), v.literal('public'));
+const visibility = v.union(v.literal('private'), v.literal('public'));
 
-export const assetStatus = v.union(
+const assetStatus = v.union(
   v.literal('pending'),
   v.literal('uploading'),
   v.literal('ready'),
@@ -46,7 +47,7 @@ export const errorFacts = v.object({
   details: v.record(v.string(), v.any()),
 });
 
-export const encryption = v.object({ algorithm: v.string(), keyId: v.optional(v.string()) });
+const encryption = v.object({ algorithm: v.string(), keyId: v.optional(v.string()) });
 
 /** What a scene or session says of the asset that is current for a type. */
 export const assetReference = v.object({
@@ -79,9 +80,6 @@ export type ReplacedVersion = Infer<typeof replacedVersion>;
 /** Per type: the last version given, and the highest acceptedSeq that ever became current. Neither falls when rows go. */
 export const heads = v.record(v.string(), v.object({ version: v.number(), currentSeq: v.number() }));
 
-/** The caller's own JSON, as text: Convex does not take every name of a field that JSON has. */
-export const metadataText = v.string();
-
 /** Callers' own ids of what an asset belongs to; without `scene` it is the session itself. */
 export const entityRef = v.object({ project: v.string(), session: v.string(), scene: v.optional(v.string()) });
 export type EntityRef = Infer<typeof entityRef>;
@@ -96,16 +94,59 @@ export const assetFacts = v.object({
   s3Key: v.string(),
   acceptedSeq: v.number(),
   visibility,
-  metadata: metadataText,
+  /** The caller's own JSON, as text: Convex does not take every name of a field that JSON has. */
+  metadata: v.string(),
   batchId: v.string(),
   jobId: v.string(),
   correlationId: v.string(),
   createdBy: v.string(),
   createdAt: v.number(),
 });
-export type AssetFacts = Infer<typeof assetFacts>;
+
+/** What changes of an asset and readers see. Fields of the stored object are absent until it is `ready`. */
+export const assetState = v.object({
+  status: assetStatus,
+  progress: v.number(),
+  attempt: v.number(),
+  maxAttempts: v.number(),
+  nextRetryAt: v.optional(v.number()),
+  error: v.optional(errorFacts),
+  /** True for the one asset that its entity shows for the type. */
+  current: v.boolean(),
+  version: v.optional(v.number()),
+  /** Announced until `ready`, then the stored object's. */
+  size: v.optional(v.number()),
+  checksum: v.optional(v.string()),
+  s3Url: v.optional(v.string()),
+  urlExpiresAt: v.optional(v.number()),
+  encryption: v.optional(encryption),
+  uploadedAt: v.optional(v.number()),
+});
 
 export const memberRole = v.union(v.literal('viewer'), v.literal('editor'), v.literal('admin'));
 export type MemberRole = Infer<typeof memberRole>;
 
-export const batchState = v.union(v.literal('accepted'), v.literal('running'), v.literal('done'));
+/** The progress of one request, for people to watch. */
+export const batchRecord = v.object({
+  batchId: v.string(),
+  project: v.string(),
+  owner: v.string(),
+  total: v.number(),
+  ready: v.number(),
+  failed: v.number(),
+  state: v.union(v.literal('accepted'), v.literal('running'), v.literal('done')),
+  createdAt: v.number(),
+});
+export type BatchRecord = Infer<typeof batchRecord>;
+
+/** A key for agents. Of its secret only the SHA-256 is kept. Without `projects` it is for all of them. */
+export const apiKey = v.object({
+  keyId: v.string(),
+  secretHash: v.string(),
+  name: v.string(),
+  scopes: v.array(v.string()),
+  projects: v.optional(v.array(v.string())),
+  createdAt: v.number(),
+  expiresAt: v.optional(v.number()),
+  revokedAt: v.optional(v.number()),
+});

@@ -3,6 +3,7 @@ import type { Doc } from '../_generated/dataModel.js';
 import { type AssetView, assetView } from './assets.ts';
 import { assetReference, assetsStatus, replacedVersion } from './fields.ts';
 
+/** What scenes and sessions both show. */
 const entityFields = {
   project: v.string(),
   session: v.string(),
@@ -14,6 +15,7 @@ const entityFields = {
   assets: v.array(assetView),
 };
 
+/** A scene as people watch it: a reference per type to what is current, and what was replaced. */
 export const sceneView = v.object({
   ...entityFields,
   scene: v.string(),
@@ -25,6 +27,7 @@ export const sceneView = v.object({
   previousAssetVersions: v.array(replacedVersion),
 });
 
+/** A session as people watch it; its totals also count its scenes, as of the last recount. */
 export const sessionView = v.object({
   ...entityFields,
   combinedVideoAsset: v.optional(assetReference),
@@ -34,11 +37,13 @@ export const sessionView = v.object({
   assetCount: v.number(),
 });
 
+/** The row for people, without `heads`; `assets` are the newest of each type. */
 export function viewScene(row: Doc<'scenes'>, assets: AssetView[]): Infer<typeof sceneView> {
   const { _id, _creationTime, heads, ...shown } = row;
   return { ...shown, assets };
 }
 
+/** As `viewScene`. */
 export function viewSession(row: Doc<'sessions'>, assets: AssetView[]): Infer<typeof sessionView> {
   const { _id, _creationTime, heads, ...shown } = row;
   return { ...shown, assets };
