@@ -22,7 +22,7 @@ test('watch follows a batch, a job and an asset to their ends', async () => {
   );
   expect(batch.stdout).toContain(`STORE_REJECTED: ${api.received[1]?.assetId}: The store said no.`);
   const job = await reelay(['watch', `${batchId}-0`]);
-  expect(job).toMatchObject({ code: 1, stdout: expect.stringContaining(`${batchId}-0 failed 100%, try 3 of 3\n`) });
+  expect(job).toMatchObject({ code: 1, stdout: expect.stringContaining(`${batchId}-0 failed 100%, attempt 3 of 3\n`) });
   expect(await reelay(['watch', assetId])).toMatchObject({ code: 0, stdout: `${assetId} ready v1\n` });
   const document = await reelay(['watch', assetId, '--json']);
   expect(JSON.parse(document.stdout)).toMatchObject({ assetId, status: 'ready' });
@@ -37,7 +37,8 @@ test('jobs lists the jobs of a state', async () => {
   const { code, stdout } = await reelay(['jobs', '--state', 'failed', '--project', 'demo', '--limit', '5']);
   expect(code).toBe(0);
   expect(api.requests.at(-1)).toBe('GET /v1/jobs?state=failed&project=demo&limit=5');
-  expect(stdout).toContain(`${jobId}  demo     small  100%  3 of 3  corrupt.mp4\n`);
+  expect(stdout).toContain('  LANE   DONE  ATTEMPTS  FILES\n');
+  expect(stdout).toContain(`${jobId}  demo     small  100%  3 of 3    corrupt.mp4\n`);
   expect(stdout).toContain('STORE_REJECTED');
   const document = await reelay(['jobs', '--state', 'failed', '--json']);
   expect(JSON.parse(document.stdout)).toMatchObject({ jobs: [{ jobId, state: 'failed' }] });
@@ -93,4 +94,5 @@ test('mistakes of usage print the usage and a sentence; help and version go to s
   const help = await reelay(['upload', '--help']);
   expect(help).toMatchObject({ code: 0, stderr: '' });
   expect(help.stdout).toContain('--no-wait');
+  expect(help.stdout).toContain('\n  video_chunk  .mp4 .mov .webm\n');
 });

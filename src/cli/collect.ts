@@ -17,6 +17,7 @@ export interface Skipped {
   readonly why: string;
 }
 
+/** What an asset is by the extension of its file, in lower case. */
 export const TYPES_BY_EXTENSION: Readonly<Record<string, AssetType>> = {
   '.mp4': 'video_chunk',
   '.mov': 'video_chunk',
@@ -77,13 +78,20 @@ export async function collect(
       else if (facts.isFile()) await take(path, basename(path), true);
       else mistakes.push(`${given} is neither a file nor a folder.`);
     } catch (thrown) {
-      mistakes.push(`${given} cannot be read (${thrown instanceof Error ? thrown.message : String(thrown)}).`);
+      const why = thrown instanceof Error ? thrown.message : String(thrown);
+      mistakes.push(isMissing(thrown, path) ? `${given}: there is no such file.` : `${given} cannot be read (${why}).`);
     }
   }
   if (mistakes.length > NAMED) mistakes.splice(NAMED, mistakes.length, `… and ${mistakes.length - NAMED} more.`);
   if (mistakes.length > 0) throw new UsageError(mistakes.join('\n'));
   if (files.length === 0) throw new UsageError(`There is no file to upload in ${paths.join(', ')}.`);
   return { files, skipped };
+}
+
+/** True when there is nothing at `path` itself; below it, something may have gone while we looked. */
+function isMissing(thrown: unknown, path: string): boolean {
+  const { code, path: missing } = thrown as NodeJS.ErrnoException;
+  return code === 'ENOENT' && missing === path;
 }
 
 function reasonToSkip(entry: Dirent): string | undefined {

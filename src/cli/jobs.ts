@@ -40,7 +40,7 @@ function textOf(found: readonly Job[], state: JobState): string {
       ? `${job.files[0]?.filename} and ${job.files.length - 1} more`
       : (job.files[0]?.filename ?? '-'),
   ]);
-  const heading = ['JOB', 'PROJECT', 'LANE', 'DONE', 'TRIES', 'FILES'];
+  const heading = ['JOB', 'PROJECT', 'LANE', 'DONE', 'ATTEMPTS', 'FILES'];
   const errors = found.flatMap(({ jobId, error }) => (error ? [`${jobId}\n${errorText(error, '  ')}`] : []));
   return [table([heading, ...rows]), ...errors].join('\n');
 }

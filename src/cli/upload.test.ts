@@ -111,7 +111,7 @@ describe('upload', () => {
     expect([code, stdout, api.requests]).toEqual([2, '', []]);
     expect(stderr).toContain('notes.txt: its type cannot be told from its extension; give --type.\n');
     expect(stderr).toContain('empty.mp4 is empty.\n');
-    expect(stderr).toContain('none.mp4 cannot be read (ENOENT');
+    expect(stderr).toContain('none.mp4: there is no such file.\n');
     expect(stderr).toMatch(/Usage: reelay upload \[options\] <paths\.\.\.>\n$/);
 
     const noScene = await reelay(['upload', 'clip.mp4', ...SCENE.slice(0, 4)]);
@@ -132,8 +132,10 @@ describe('upload', () => {
       details: {},
     };
     api.answerOnce('/v1/uploads/files', 413, {}, { error: details });
-    const { code, stdout } = await reelay(['upload', '.', ...SCENE]);
+    const { code, stdout, stderr } = await reelay(['upload', '.', ...SCENE]);
     expect(code).toBe(1);
+    expect(stderr).toContain('not accepted: large.mp4 (TOO_LARGE)\n');
+    expect(stderr).not.toContain('Split it.');
     expect(stdout).toContain('large.mp4\n  TOO_LARGE: Too large.\n    Split it.');
     expect(stdout).toMatch(/2 files: 1 ready, 1 error\n$/);
   });

@@ -1,10 +1,10 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Batch } from '#client/client.ts';
 import { ASSET_TYPES, type AssetType, belongsToScene, type EntityRef, type Visibility } from '#domain';
-import { collect, type LocalFile } from './collect.ts';
+import { collect, type LocalFile, TYPES_BY_EXTENSION } from './collect.ts';
 import type { Act, Context } from './context.ts';
 import { EXIT, type ExitCode, exitOf, UsageError } from './exit.ts';
-import { count, errorText } from './output.ts';
+import { count, table } from './output.ts';
 import { createProgress, type Progress } from './progress.ts';
 import { isLong, reportDocument, reportFiles, reportText, withVersions } from './report.ts';
 import { planRequests } from './requests.ts';
@@ -17,13 +17,15 @@ interface UploadOptions extends EntityRef {
   readonly wait: boolean;
 }
 
+const EXTENSIONS = Map.groupBy(Object.entries(TYPES_BY_EXTENSION), ([, type]) => type);
+
 const HELP = `
 A folder is uploaded with all below it. A file's name is kept as its filename; inside a folder it is the
 path below that folder (sub/clip.mp4), which the API makes safe in the object's key and keeps as it is in
 the asset. Links, hidden files and empty files inside folders are skipped, and said so.
 
 The asset type is told from the extension, unless --type names one for all files:
-  mp4 mov webm video_chunk, py ts js source_code, png jpg jpeg webp thumbnail, srt vtt subtitle`;
+${table([...EXTENSIONS].map(([type, of]) => [`  ${type}`, of.map(([extension]) => extension).join(' ')]))}`;
 
 export function upload(program: Command, act: Act): void {
   program
@@ -106,11 +108,12 @@ function acceptedIds(sent: readonly Sent[]): string[] {
   return sent.flatMap((one) => ('accepted' in one ? one.accepted.batchId : []));
 }
 
+/** A line as things go; why something was not accepted is for the report, which those who see no lines get too. */
 function sentLine(sent: Sent): string {
   const [first, ...more] = sent.request.files;
   const what = more.length > 0 ? count(more.length + 1, 'file') : (first?.name ?? '');
   if ('accepted' in sent) return `sent ${what} as ${sent.accepted.batchId}`;
-  return 'error' in sent ? `not accepted: ${what}\n${errorText(sent.error, '  ')}` : `not sent: ${what}`;
+  return 'error' in sent ? `not accepted: ${what} (${sent.error.code})` : `not sent: ${what}`;
 }
 
 function readConcurrency(text: string): number {

@@ -68,7 +68,7 @@ async function watchOne<T>({ output, signal }: Context, id: string, watched: Wat
 }
 
 const percent = (progress: number) => `${Math.round(progress * 100)}%`;
-const retry = (at: number | undefined) => (at === undefined ? '' : `, next try at ${new Date(at).toISOString()}`);
+const retry = (at: number | undefined) => (at === undefined ? '' : `, next attempt at ${new Date(at).toISOString()}`);
 
 const batchOf = (client: ReelayClient): Watched<Batch> => ({
   ask: (id, signal) => client.getBatch(id, { signal }),
@@ -82,7 +82,7 @@ const jobOf = (client: ReelayClient): Watched<Job> => ({
   ask: (id, signal) => client.getJob(id, { signal }),
   ended: ({ state }) => (state === 'completed' ? true : state === 'failed' ? false : undefined),
   line: ({ state, progress, attempts, maxAttempts, nextRetryAt }) =>
-    `${state} ${percent(progress)}, try ${attempts} of ${maxAttempts ?? '-'}${retry(nextRetryAt)}`,
+    `${state} ${percent(progress)}, attempt ${attempts} of ${maxAttempts ?? '-'}${retry(nextRetryAt)}`,
   errors: ({ error }) => (error ? [error] : []),
 });
 
