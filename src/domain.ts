@@ -4,9 +4,9 @@
  */
 
 /** Types of asset that belong to a scene. */
-export const SCENE_ASSET_TYPES = ['video_chunk', 'source_code', 'thumbnail', 'subtitle'] as const;
+const SCENE_ASSET_TYPES = ['video_chunk', 'source_code', 'thumbnail', 'subtitle'] as const;
 /** Types of asset that belong to a session. */
-export const SESSION_ASSET_TYPES = ['combined_video', 'combined_subtitle', 'manifest'] as const;
+const SESSION_ASSET_TYPES = ['combined_video', 'combined_subtitle', 'manifest'] as const;
 export const ASSET_TYPES = [...SCENE_ASSET_TYPES, ...SESSION_ASSET_TYPES] as const;
 export type AssetType = (typeof ASSET_TYPES)[number];
 

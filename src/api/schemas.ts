@@ -17,7 +17,7 @@ const visible = (max: number) =>
     .regex(VISIBLE, 'Must have visible characters only.');
 
 /** An id a caller gives to a project, session or scene. */
-export const externalId = visible(200);
+const externalId = visible(200);
 export const filename = visible(255);
 export const assetType = z.enum(ASSET_TYPES);
 export const visibility = z.enum(['private', 'public']);

@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis';
 import type { Lookup } from './lookup.ts';
 
 /** Tells every process which assets to forget, over pub/sub on a connection of its own. */
-export interface Drops {
+interface Drops {
   announce(assetIds: readonly string[]): Promise<void>;
   close(): Promise<void>;
 }

@@ -44,6 +44,7 @@ export interface UrlCache {
   close(): Promise<void>;
 }
 
+/** Opens the cache and listens for drops of other processes until it is closed; the connection stays the caller's. */
 export function createUrlCache(ports: UrlCachePorts): UrlCache {
   const { redis, prefix, clock, onError } = ports;
   const memory = new LRUCache<string, UrlEntry>({

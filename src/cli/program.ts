@@ -12,7 +12,7 @@ import { url } from './url.ts';
 import { watch } from './watch.ts';
 
 /** The process as the program sees it. */
-export interface Terminal {
+interface Terminal {
   readonly env: NodeJS.ProcessEnv;
   readonly cwd: string;
   readonly stdout: Writable;

@@ -5,7 +5,7 @@ import { count, errorText, factsOf, table } from './output.ts';
 import type { Sent } from './send.ts';
 
 /** What became of one file. */
-export interface FileReport {
+interface FileReport {
   readonly name: string;
   readonly status: 'ready' | 'error' | 'accepted' | 'not sent';
   readonly assetId?: string | undefined;

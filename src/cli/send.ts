@@ -14,7 +14,7 @@ export type Sent =
   | { readonly request: Request; readonly error: ReelayError }
   | { readonly request: Request };
 
-export interface SendOptions {
+interface SendOptions {
   readonly client: ReelayClient;
   readonly entity: EntityRef;
   readonly visibility: Visibility | undefined;

@@ -2,10 +2,10 @@ import { z } from 'zod';
 import type { ErrorCode, ErrorFacts } from '#errors';
 
 /** Codes that arise on this side of the wire, beside those of the API's own table. */
-export type ClientErrorCode = 'UNREACHABLE' | 'UNEXPECTED_ANSWER' | 'FILE_UNREADABLE' | 'FILE_CHANGED';
+type ClientErrorCode = 'UNREACHABLE' | 'UNEXPECTED_ANSWER' | 'FILE_UNREADABLE' | 'FILE_CHANGED';
 
 /** What an error carries beside its sentence. */
-export interface ReelayErrorFacts extends Omit<ErrorFacts, 'code'> {
+interface ReelayErrorFacts extends Omit<ErrorFacts, 'code'> {
   /** One of the tables; an API newer than this client may send another. */
   readonly code: ErrorCode | ClientErrorCode | (string & {});
   /** HTTP status, when an answer came. */

@@ -6,7 +6,7 @@ const LONGEST_WAIT_MS = 1_000;
 /** Polls in a row that may fail while the API is away, about a minute, before the last failure is thrown. */
 const FAILURES_BORNE = 20;
 
-export interface FollowOptions<T> {
+interface FollowOptions<T> {
   /** Sees each answer that differs from the one before. */
   readonly onUpdate?: ((answer: T) => void) | undefined;
   readonly signal?: AbortSignal | undefined;

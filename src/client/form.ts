@@ -11,7 +11,7 @@ export type FileContent =
   | { readonly stream: AsyncIterable<Uint8Array>; readonly size?: number | undefined };
 
 /** A file with its size, when known before it is read. */
-export interface OpenedFile {
+interface OpenedFile {
   readonly size: number | undefined;
   readonly chunks: AsyncIterable<Uint8Array>;
 }
@@ -28,7 +28,7 @@ export async function openContent(content: FileContent): Promise<OpenedFile> {
   return { size: facts.size, chunks: readFile(path) };
 }
 
-export interface FormOptions {
+interface FormOptions {
   readonly fields: Readonly<Record<string, string>>;
   readonly file: OpenedFile;
   readonly filename: string;
@@ -39,7 +39,7 @@ export interface FormOptions {
   readonly until: AbortSignal;
 }
 
-export interface Form {
+interface Form {
   readonly contentType: string;
   /** Bytes of the whole body, when the file's are known. */
   readonly length: number | undefined;

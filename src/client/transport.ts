@@ -47,6 +47,7 @@ export interface Transport {
   open(path: string, call?: Call): Promise<Response>;
 }
 
+/** Calls to the API at `apiUrl` with `key`; nothing is sent before the first. */
 export function createTransport(options: TransportOptions): Transport {
   const base = options.apiUrl.replace(/\/+$/, '');
   const fetch = options.fetch ?? globalThis.fetch;

@@ -34,6 +34,7 @@ interface Waiting {
   readonly reject: (reason: AppError) => void;
 }
 
+/** Keeps what waits in memory only: when the process dies, the jobs that wanted it commit again. */
 export function createCommitLoader(options: CommitLoaderOptions): CommitLoader {
   const { metadata, maxItems = 200, maxBytes = 4 * 2 ** 20, waitMs = 5, maxInFlight = 8, onFlush } = options;
   const waiting: Waiting[] = [];

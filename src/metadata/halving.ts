@@ -1,6 +1,6 @@
 import { AppError } from '#errors';
 
-export type Judged<Answer> = { readonly answer: Answer } | { readonly rejected: AppError };
+type Judged<Answer> = { readonly answer: Answer } | { readonly rejected: AppError };
 
 /**
  * Sends all items in one call; when Convex refuses the call as a whole (`METADATA_REJECTED`), sends each half by

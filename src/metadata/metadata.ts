@@ -57,6 +57,10 @@ export interface AssetCommit {
   readonly maxAttempts: number;
 }
 
+/**
+ * What became of one item: its version in its entity and type, and whether it became what is shown; or why this one
+ * was refused.
+ */
 export type CommitResult =
   | { readonly assetId: string; readonly ok: true; readonly version: number; readonly current: boolean }
   | { readonly assetId: string; readonly ok: false; readonly error: ErrorFacts };
@@ -74,7 +78,8 @@ export interface StatusUpdate {
   readonly error?: ErrorFacts | undefined;
 }
 
-export interface BatchUpdate {
+/** Where a batch stands: `ready` and `failed` count files of `total`. One that knows less than the record changes nothing. */
+interface BatchUpdate {
   readonly batchId: string;
   readonly project: string;
   readonly owner: string;
@@ -85,7 +90,7 @@ export interface BatchUpdate {
   readonly createdAt: number;
 }
 
-export interface ListOptions {
+interface ListOptions {
   readonly assetType?: AssetType | undefined;
   readonly history?: boolean | undefined;
   readonly cursor?: string | undefined;
@@ -127,5 +132,4 @@ export interface ApiKey {
   readonly revokedAt?: number | undefined;
 }
 
-export const MEMBER_ROLES = ['viewer', 'editor', 'admin'] as const;
-export type MemberRole = (typeof MEMBER_ROLES)[number];
+type MemberRole = 'viewer' | 'editor' | 'admin';

@@ -3,7 +3,7 @@ import type { Redis } from 'ioredis';
 import { judgeByHalving } from './halving.ts';
 import type { Metadata, StatusUpdate } from './metadata.ts';
 
-export interface StatusOutboxOptions {
+interface StatusOutboxOptions {
   readonly redis: Redis;
   readonly prefix: string;
   readonly metadata: Pick<Metadata, 'applyStatuses'>;
@@ -59,6 +59,7 @@ const DELETE_SENT = `
     if waiting and string.sub(waiting, 1, #ARGV[i + 1]) == ARGV[i + 1] then redis.call('HDEL', KEYS[1], ARGV[i]) end
   end`;
 
+/** The outbox under `prefix`; it sends nothing by itself before `start`. The connection stays the caller's. */
 export function createStatusOutbox({ redis, prefix, metadata, onError }: StatusOutboxOptions): StatusOutbox {
   const key = `${prefix}:status-outbox`;
   let loop: { readonly stopping: AbortController; readonly ended: Promise<void> } | undefined;

@@ -8,7 +8,7 @@ export function withMetadataText<T extends { readonly facts: AssetFacts }>(
 }
 
 /** Convex's argument types know neither `readonly` nor an explicit `undefined`; on the wire both vanish. */
-export type Wire<T> = T extends readonly (infer Item)[]
+type Wire<T> = T extends readonly (infer Item)[]
   ? Wire<Item>[]
   : T extends object
     ? { -readonly [Key in keyof T]: Wire<Exclude<T[Key], undefined>> }

@@ -10,7 +10,7 @@ import type { PendingPacks } from './pending-packs.ts';
 import type { AcceptedBatch, AcceptRequest } from './producer.ts';
 import { defineScript } from './script.ts';
 
-export interface AcceptParts {
+interface AcceptParts {
   readonly redis: Redis;
   readonly prefix: string;
   readonly lanes: Lanes;

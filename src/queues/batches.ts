@@ -25,7 +25,7 @@ export interface Batches {
   view(batchId: string): Promise<BatchView | undefined>;
 }
 
-export interface OpenBatch {
+interface OpenBatch {
   readonly batchId: string;
   readonly entity: EntityRef;
   readonly owner: string;

@@ -55,29 +55,29 @@ export type Pack = z.infer<typeof pack>;
 const batchEnd = z.object({ batchId: z.string(), correlationId: z.string() });
 
 /** One job, one declaration: everything else about a job is derived from its row here. */
-export interface JobDeclaration {
+interface JobDeclaration {
   readonly schema: z.ZodType;
   readonly lanes: readonly Lane[];
   readonly attempts: number;
   /** First and last wait between attempts, in milliseconds; doubled in between, with jitter. */
   readonly backoff: { readonly first: number; readonly last: number };
-  readonly does: string;
 }
 
+/** Every job there is, by name: the form of its data, the lanes it runs in, how often and how far apart it is tried. */
 export const JOBS = {
+  /** Puts the files of a pack into the store, verifies them there and commits them to Convex. */
   upload: {
     schema: pack,
     lanes: ['small', 'large'],
     attempts: 3,
     backoff: { first: 1_000, last: 60_000 },
-    does: 'Puts the files of a pack into the store, verifies them there and commits them to Convex.',
   },
+  /** Writes the final record of a batch once each of its files is ready or failed. */
   'batch-end': {
     schema: batchEnd,
     lanes: ['maintenance'],
     attempts: 10,
     backoff: { first: 1_000, last: 60_000 },
-    does: 'Writes the final record of a batch once each of its files is ready or failed.',
   },
 } as const satisfies Record<string, JobDeclaration>;
 

@@ -15,5 +15,3 @@ export const newBatchId = (random: RandomBytes = randomBytes): string => `b_${ra
 export const packJobId = (batchId: string, index: number): string => `${batchId}-${index}`;
 /** Job that closes a batch. */
 export const endJobId = (batchId: string): string => `${batchId}-end`;
-/** Batch that a job belongs to. */
-export const batchOfJob = (jobId: string): string => jobId.slice(0, jobId.lastIndexOf('-'));

@@ -21,7 +21,7 @@ export interface Packable {
   readonly size?: number | undefined;
 }
 
-export interface PackPlan<File> {
+interface PackPlan<File> {
   readonly lane: Exclude<Lane, 'maintenance'>;
   readonly files: readonly File[];
 }

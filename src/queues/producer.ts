@@ -61,7 +61,7 @@ export interface JobView {
 }
 
 /** At most `limit` jobs in `state`; with `project`, of that project only. */
-export interface JobFilter {
+interface JobFilter {
   readonly state: JobView['state'];
   readonly project?: string | undefined;
   readonly limit: number;
