@@ -7,6 +7,8 @@ import type { JobFacts } from '#queues/job-facts.ts';
 export interface Run {
   readonly jobId: string;
   readonly lane: Lane;
+  /** When it was added, milliseconds since the epoch. */
+  readonly addedAt: number;
   /** How often the job was started, in any lane; a replay or a crash adds one. */
   readonly starts: number;
   /** Which attempt this is, from 1; waiting for a dependency spends none. */

@@ -152,8 +152,12 @@ describe('a pack of a batch that was never accepted', () => {
     };
     const total = { owner: 'key', total: 1, size: 1, createdAt: Date.now() };
     await createBatches(parts.redis, parts.config.redis.prefix).open({ batchId, entity, ...total }, 'accepting');
-    const old = { correlationId: 'corr', createdBy: 'key', createdAt: Date.now() - 61_000 };
-    await parts.producer.lanes.small.add('upload', { ...data, ...old }, jobOptions('upload', `${batchId}-0`));
+    const old = { correlationId: 'corr', createdBy: 'key', createdAt: Date.now() };
+    await parts.producer.lanes.small.add(
+      'upload',
+      { ...data, ...old },
+      { ...jobOptions('upload', `${batchId}-0`), timestamp: Date.now() - 61_000 },
+    );
     await until(async () => (await parts.producer.getJob(`${batchId}-0`)) === undefined, {
       within: 5_000,
       what: 'the job to be gone',

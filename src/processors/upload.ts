@@ -56,7 +56,7 @@ const ACCEPTANCE = { every: 1_000, atMost: 60_000 };
  */
 export function uploadProcessor(ports: UploadPorts): Processor<'upload'> {
   return async (pack, run) => {
-    const waiting = await awaitAcceptance(ports, pack);
+    const waiting = await awaitAcceptance(ports, pack, run);
     if (waiting) return waiting;
 
     const state = await readUploadState(run.facts);
@@ -82,11 +82,11 @@ export function uploadProcessor(ports: UploadPorts): Processor<'upload'> {
   };
 }
 
-async function awaitAcceptance(ports: UploadPorts, pack: Pack): Promise<Outcome | undefined> {
+async function awaitAcceptance(ports: UploadPorts, pack: Pack, run: Run): Promise<Outcome | undefined> {
   if (!pack.awaitAcceptance) return undefined;
   const acceptance = await ports.batches.acceptance(pack.batchId);
   if (acceptance === 'accepted') return undefined;
-  if (acceptance === 'accepting' && ports.now() - pack.createdAt <= ACCEPTANCE.atMost) {
+  if (acceptance === 'accepting' && ports.now() - run.addedAt <= ACCEPTANCE.atMost) {
     return { end: 'later', inMs: ACCEPTANCE.every };
   }
   // Redis decides between us and an acceptance that comes this late.

@@ -160,6 +160,7 @@ function openRun(parts: WorkerParts, lane: Lane, job: Job, token: string, signal
   return {
     jobId,
     lane,
+    addedAt: job.timestamp,
     starts,
     attempt: job.attemptsMade + 1,
     maxAttempts: job.opts.attempts ?? 1,
