@@ -22,15 +22,20 @@ export async function runProcess(start: (config: Config) => Promise<Running>): P
     const running = await start(config).catch((error) => {
       throw portTaken(error, config) ?? error;
     });
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-      process.once(signal, () => {
-        setTimeout(() => process.exit(1), CLOSE_WITHIN).unref();
-        void running.close().then(() => process.exit(0));
-      });
-    }
+    let closing = false;
+    const onSignal = () => {
+      if (closing) return;
+      closing = true;
+      setTimeout(() => process.exit(1), CLOSE_WITHIN).unref();
+      running.close().then(
+        () => process.exit(0),
+        (error: unknown) => fail(`It did not end in order: ${reasonOf(error)}`, 1),
+      );
+    };
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, onSignal);
   } catch (error) {
     if (error instanceof ConfigError) return fail(error.message, BAD_CONFIG);
-    return fail(`It could not start: ${error instanceof Error ? error.message : String(error)}`, 1);
+    return fail(`It could not start: ${reasonOf(error)}`, 1);
   }
 }
 
@@ -42,6 +47,8 @@ function portTaken(error: NodeJS.ErrnoException & { port?: number }, config: Con
   const sentence = `port ${error.port} is taken; end the program that has it, or name another in ${variables.join(' or ')}.`;
   return new Error(sentence, { cause: error });
 }
+
+const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 function fail(message: string, code: number): void {
   process.stderr.write(`${message}\n`);

@@ -15,6 +15,7 @@ import { parse, refuseOptions } from './parse.ts';
 import type { ApiPorts } from './ports.ts';
 import { resource } from './resource.ts';
 import { contentType, filename, uploadFields } from './schemas.ts';
+import { dropStaged } from './staged.ts';
 
 interface StagedFile extends StoredFacts {
   readonly filename: string;
@@ -59,8 +60,7 @@ export function forms(router: Router, ports: ApiPorts, access: Access): void {
       });
       res.status(202).json(await takeIn(ports, intake, files, logOf(res)));
     } catch (error) {
-      const left = (err: unknown) => logOf(res).warn({ err, keys }, 'Staged bytes were left behind');
-      await store.deleteMany(keys).catch(left);
+      await dropStaged(store, keys, error, logOf(res));
       throw error;
     }
   };

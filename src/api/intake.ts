@@ -12,6 +12,7 @@ import { bytesSource } from '#storage/source.ts';
 import { callerOf } from './auth.ts';
 import { correlationIdOf } from './correlation.ts';
 import type { ApiPorts } from './ports.ts';
+import { dropStaged } from './staged.ts';
 
 /** Who sent a request, when, and where its assets belong. */
 export interface Intake {
@@ -59,7 +60,7 @@ const STAGING_AT_ONCE = 8;
 
 /**
  * Takes a batch in: stages the bytes in hand, one object a pack, has the packs accepted, and tells the outbox.
- * When acceptance fails, what was staged here is deleted again.
+ * When acceptance fails, what was staged here is deleted again, unless its jobs may run.
  */
 export async function takeIn(
   ports: Ports,
@@ -80,7 +81,7 @@ export async function takeIn(
     accepted = await producer.accept({ ...intake, packs: await Promise.all(staging) });
   } catch (error) {
     await Promise.allSettled(staging);
-    await store.deleteMany(keys).catch((err: unknown) => log.warn({ err, keys }, 'Staged bytes were left behind'));
+    await dropStaged(store, keys, error, log);
     throw error;
   }
   for (const { lane } of accepted.jobs) ports.metrics.packs.inc({ lane });

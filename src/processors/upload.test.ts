@@ -130,6 +130,70 @@ describe('a staged file', () => {
   });
 });
 
+describe('a pack that was accepted late', () => {
+  it('runs all the same: its age counts from when it was added', async () => {
+    const path = join(parts.dir, 'late.py');
+    await writeFile(path, 'pass');
+    const packs = Array.from({ length: 20 }, () => ({
+      lane: 'small' as const,
+      files: [file({ kind: 'path', path }, { size: 4 })],
+    }));
+    const batchId = newBatchId();
+    const long = { correlationId: 'corr', createdBy: 'key', createdAt: Date.now() - 120_000 };
+    await parts.producer.accept({ batchId, entity, packs, ...long });
+    expect(await whenDone(batchId)).toMatchObject({ total: 20, failed: [] });
+  });
+});
+
+describe('a job that a crash repeats after its end', () => {
+  it('knows that its files are ready', async () => {
+    const { files } = await staged(['done before']);
+    const { batchId, jobs } = await accept([{ lane: 'small', files }]);
+    const jobId = jobs[0]?.jobId ?? '';
+    await whenJob(jobId, 'completed');
+    const data = (await parts.producer.lanes.small.getJob(jobId))?.data;
+    await parts.producer.lanes.small.remove(jobId);
+    await parts.producer.lanes.small.add('upload', data, jobOptions('upload', jobId));
+    await whenJob(jobId, 'completed');
+    expect(await whenDone(batchId)).toMatchObject({ failed: [], successful: [files[0]?.assetId] });
+  });
+});
+
+describe('a job of another version', () => {
+  it('is a dead letter, and its batch says which files it had', async () => {
+    const batchId = newBatchId();
+    const total = { owner: 'key', total: 1, size: 1, createdAt: Date.now() };
+    await createBatches(parts.redis, parts.config.redis.prefix).open({ batchId, entity, ...total }, 'accepted');
+    const data = { batchId, entity, files: [{ assetId: 'a_old', filename: 'old.py' }] };
+    await parts.producer.lanes.small.add('upload', data, jobOptions('upload', `${batchId}-0`));
+    expect((await whenDone(batchId)).failed).toMatchObject([
+      { assetId: 'a_old', error: { code: 'VALIDATION_FAILED' } },
+    ]);
+  });
+});
+
+describe('a file that moved to lane large', () => {
+  it('shows its final error, however often it had started before', async () => {
+    const path = join(parts.dir, 'broken.mp4');
+    await writeFile(path, 'film');
+    await truncate(path, 17 * 1024 * 1024);
+    const broken = file({ kind: 'path', path }, { checksum: 'ab'.repeat(32) });
+    const batchId = newBatchId();
+    const batches = createBatches(parts.redis, parts.config.redis.prefix);
+    await batches.open({ batchId, entity, owner: 'key', total: 1, size: 1, createdAt: Date.now() }, 'accepting');
+    const data = { batchId, entity, files: [{ ...broken, acceptedSeq: 1 }], awaitAcceptance: true };
+    const request = { correlationId: 'corr', createdBy: 'key', createdAt: Date.now() };
+    await parts.producer.lanes.small.add('upload', { ...data, ...request }, jobOptions('upload', `${batchId}-0`));
+    await whenJob(`${batchId}-0`, 'delayed');
+    await batches.accept(batchId);
+    expect((await whenDone(batchId)).failed).toMatchObject([{ error: { code: 'CHECKSUM_MISMATCH' } }]);
+    await until(async () => (await rowOf(broken.assetId))?.status === 'error', {
+      within: 15_000,
+      what: 'the row to say error',
+    });
+  });
+});
+
 describe('a file of unknown size', () => {
   it('that outgrows lane small goes on in lane large', async () => {
     const path = join(parts.dir, 'film.mp4');

@@ -149,6 +149,17 @@ describe('a job', () => {
   });
 });
 
+describe('a job that Redis refuses to note', () => {
+  it('waits as for any dependency that is away, and spends no attempt', async () => {
+    const full = Object.assign(new Error('OOM command not allowed'), { name: 'ReplyError' });
+    serve(async () => {
+      throw full;
+    });
+    await add();
+    expect(await whenJob('delayed')).toMatchObject({ attempts: 0 });
+  });
+});
+
 describe('a running job', () => {
   /** A processor that works until it is told to stop. */
   const untilAborted = () => {
@@ -180,6 +191,31 @@ describe('a running job', () => {
     await expect(run.facts.write({ mine: '2' })).rejects.toThrow('no longer ours');
     expect(await run.facts.read()).toEqual({ mine: '1' });
     await until(() => run.signal.aborted, { within: 20_000, what: 'the run to be aborted' });
+  });
+
+  it('is not taken again by its worker before its lost run has unwound', async () => {
+    const unwind = Promise.withResolvers<void>();
+    let starts = 0;
+    let atOnce = 0;
+    let most = 0;
+    serve(async (_pack, run) => {
+      starts += 1;
+      most = Math.max(most, ++atOnce);
+      if (starts === 1) {
+        await redis.del(`${jobKey(prefix, 'small', JOB)}:lock`);
+        await new Promise((resolve) => run.signal.addEventListener('abort', resolve, { once: true }));
+        await unwind.promise;
+      }
+      atOnce -= 1;
+      run.signal.throwIfAborted();
+      return { end: 'done' };
+    });
+    await add();
+    const key = `{${prefix}:small}:small:delayed`;
+    await until(async () => (await redis.zcard(key)) > 0, { within: 25_000, what: 'the second start to wait' });
+    unwind.resolve();
+    await whenJob('completed');
+    expect({ starts, most }).toEqual({ starts: 2, most: 1 });
   });
 
   it('gives out rising fences, higher in each start', async () => {

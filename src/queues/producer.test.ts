@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startRedis, type TestRedis } from '#test/redis.ts';
+import { createBatches } from './batches.ts';
 import { connectRedis, whenConnected } from './connection.ts';
 import { newAssetId, newBatchId } from './ids.ts';
 import { type AcceptRequest, createProducer, type PlannedPack, type Producer } from './producer.ts';
@@ -104,6 +105,33 @@ describe('accept', () => {
     await producer.accept(request([pack()], 'listed'));
     const jobs = await producer.listJobs({ state: 'waiting', project: 'listed', limit: 10 });
     expect(jobs.map((job) => job.project)).toEqual(['listed']);
+  });
+});
+
+describe('a batch that could not be taken whole', () => {
+  it('is given up when it has several packs: nothing of it counts or runs', async () => {
+    const several = request([pack(), pack('large')], 'refused');
+    await redis.set(`{${PREFIX}:large}:large:meta`, 'not a hash');
+    await expect(producer.accept(several)).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE', details: {} });
+    await redis.del(`{${PREFIX}:large}:large:meta`);
+    expect(await createBatches(redis, PREFIX).acceptance(several.batchId)).toBe('abandoned');
+    const rank = await redis.scard(`{${PREFIX}:large}:pending:refused`);
+    expect(rank).toBe(0);
+  });
+
+  it('says that it may run when nobody could keep it from running', async () => {
+    await redis.set(`{${PREFIX}:large}:large:meta`, 'not a hash');
+    const failure = producer.accept(request([pack('large')]));
+    await expect(failure).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE', details: { mayRun: true } });
+    await redis.del(`{${PREFIX}:large}:large:meta`);
+  });
+});
+
+describe('a job of another version', () => {
+  it('is shown with what can be told of it, and breaks no list', async () => {
+    await producer.lanes.large.add('upload', { batchId: 'b_old', entity: { project: 'old' } }, { jobId: 'b_old-0' });
+    expect(await producer.getJob('b_old-0')).toMatchObject({ batchId: 'b_old', project: 'old', files: [] });
+    expect(await producer.listJobs({ state: 'waiting', project: 'old', limit: 10 })).toHaveLength(1);
   });
 });
 
