@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { createClient } from '#client/client.ts';
+import { lastAcceptedIsCurrent } from '#test/race.ts';
 import { startStack } from '#test/stack.ts';
 import { until } from '#test/until.ts';
 import { type Chapter, equal } from './figures.ts';
@@ -25,6 +26,7 @@ export const race: Chapter = {
         return assets;
       };
       const before = await history();
+      const lastIsCurrent = await lastAcceptedIsCurrent(stack, ENTITY, 'source_code');
       for (const part of PARTS) process.kill(await stack.pid(part), 'SIGKILL');
       await until(async () => !(await fetch(`${stack.apiUrl}/health/ready`)).ok, {
         within: 5_000,
@@ -45,6 +47,7 @@ export const race: Chapter = {
           Array.from({ length: 20 }, (_, i) => i + 1).join(' '),
         ),
         equal('current ones', before.filter(({ current }) => current).length, 1),
+        equal('the one accepted last is current', String(lastIsCurrent), 'true'),
         equal('unchanged after kill -9 of all four', String(JSON.stringify(after) === JSON.stringify(before)), 'true'),
       ];
     } finally {

@@ -7,6 +7,7 @@ import { createClient, type ReelayClient } from '#client/client.ts';
 import { api } from '#convex/_generated/api.js';
 import { commitMutations } from '#test/figures.ts';
 import { followScene } from '#test/follow-scene.ts';
+import { lastAcceptedIsCurrent } from '#test/race.ts';
 import { type Stack, startStack } from '#test/stack.ts';
 import { until } from '#test/until.ts';
 
@@ -124,6 +125,7 @@ describe('20 clients that race to upload one asset type of one scene', () => {
     const before = await versions();
     expect(before.map(({ version }) => version)).toEqual(Array.from({ length: 20 }, (_, index) => 20 - index));
     expect(before.filter(({ current }) => current)).toHaveLength(1);
+    expect(await lastAcceptedIsCurrent(stack, entity, 'source_code')).toBe(true);
 
     const parts = ['redis', 'convex', 'api', 'worker'] as const;
     const pids = await Promise.all(parts.map((part) => stack.pid(part)));
