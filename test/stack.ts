@@ -3,19 +3,11 @@ import { once } from 'node:events';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Credentials } from '#local/credentials.ts';
 import { freePort } from './free-port.ts';
 import { until } from './until.ts';
 
-/** What `npm run up` leaves for people and scripts. */
-export interface Credentials {
-  readonly apiUrl: string;
-  readonly convexUrl: string;
-  readonly agentKey: string;
-  readonly adminUser: string;
-  readonly adminPassword: string;
-  readonly adminKey: string;
-  readonly viewerToken: string;
-}
+export type { Credentials };
 
 /** The whole embedded stack as `npm run up` starts it, in a folder and on ports of its own. */
 export interface Stack extends Credentials {
