@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { DelayedError, type Job, UnrecoverableError, WaitingError, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
+import { LRUCache } from 'lru-cache';
 import { AppError } from '#errors';
 import type { Logger } from '#log';
 import type { Metrics } from '#metrics';
@@ -67,7 +68,7 @@ export function startLaneWorker(lane: Lane, parts: WorkerParts): LaneWorker {
     ...LOCKS,
     settings: { backoffStrategy: (_attempts, _type, error) => (error instanceof RetryError ? error.inMs : 1_000) },
   });
-  worker.on('error', (error) => parts.log.warn({ lane, error: error.message }, 'The worker had an error'));
+  worker.on('error', warner(parts.log, lane));
   const locks = watchLocks(worker, LOCKS.lockDuration, () => performance.now());
   return {
     async close(graceMs) {
@@ -77,6 +78,16 @@ export function startLaneWorker(lane: Lane, parts: WorkerParts): LaneWorker {
       await Promise.race([closed, pause(graceMs, undefined, { ref: false })]);
       locks.stop();
     },
+  };
+}
+
+/** Logs BullMQ's errors, the same one once in ten seconds: a loop that Redis refuses has thousands of them. */
+function warner(log: Logger, lane: Lane): (error: Error) => void {
+  const said = new LRUCache<string, true>({ max: 100, ttl: 10_000 });
+  return ({ message }) => {
+    if (said.has(message)) return;
+    said.set(message, true);
+    log.warn({ lane, error: message }, 'The worker had an error');
   };
 }
 
