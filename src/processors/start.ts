@@ -42,16 +42,15 @@ export async function startWorker(parts: WorkerPorts, config: Config): Promise<{
   const pending = createPendingPacks(redis, prefix);
   const followUps = createFollowUps(producer.lanes, pending);
   const commits = createCommitLoader({ metadata, onFlush: ({ ms }) => metrics.commitSeconds.observe(ms / 1_000) });
-  const chance = { now: Date.now, random: Math.random };
 
   const processors: Processors = {
     upload: uploadProcessor({
-      ...{ store, outbox, batches, log, metrics, ...followUps, ...chance },
+      ...{ store, outbox, batches, log, metrics, ...followUps, now: Date.now, random: Math.random },
       openOrigin: originOpener(store, config.uploadRoots),
       commit: (item) => commits.commit(item),
       urlSeconds: config.urls.expiresSeconds,
     }),
-    'batch-end': batchEndProcessor({ batches, metadata, ...chance }),
+    'batch-end': batchEndProcessor({ batches, metadata }),
   };
   const onUnreadable = async ({ batchId, files, correlationId }: AnyPack, error: AppError) => {
     const ends = files.map(({ assetId }) => [assetId, error.toFacts()] as const);
@@ -62,7 +61,7 @@ export async function startWorker(parts: WorkerPorts, config: Config): Promise<{
   // Before the first job is taken: a port that is taken ends the process here.
   const server = await serveMetrics(metrics, config.host, config.metricsPort);
   const workers = config.lanes.map((lane) =>
-    startLaneWorker(lane, { redis, prefix, processors, pending, log, metrics, onUnreadable }),
+    startLaneWorker(lane, { redis, prefix, processors, pending, log, metrics, onUnreadable, random: Math.random }),
   );
   outbox.start();
   log.info({ lanes: config.lanes, metricsPort: server.port }, 'The worker serves its lanes');

@@ -8,7 +8,12 @@ const DAY = 86_400 * SECOND;
  */
 export function waitWhileAway(awayForMs: number, random: number): number | undefined {
   if (awayForMs > DAY) return undefined;
-  return awayForMs < TEN_MINUTES ? Math.round((3 + 4 * random) * SECOND) : 60 * SECOND;
+  return awayForMs < TEN_MINUTES ? shortWait(random) : 60 * SECOND;
+}
+
+/** 5 s ± 2 s, in milliseconds; `random` is 0 to 1. */
+export function shortWait(random: number): number {
+  return Math.round((3 + 4 * random) * SECOND);
 }
 
 /** Wait before attempt `attempt + 1`, in milliseconds: doubled from `first` up to `last`, less up to half of it. */

@@ -71,6 +71,7 @@ function serve(upload: Processor<'upload'>): void {
     log: createLogger({ logLevel: 'silent' }, 'test'),
     metrics: createMetrics(),
     onUnreadable: async () => undefined,
+    random: Math.random,
   });
 }
 const add = (data: unknown = pack, name = 'upload') => producer.lanes.small.add(name, data, jobOptions('upload', JOB));

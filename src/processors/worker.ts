@@ -21,7 +21,7 @@ import type { PendingPacks } from '#queues/pending-packs.ts';
 import { toJobError } from '#queues/redis-errors.ts';
 import { PARKED, watchLocks } from './lock-watch.ts';
 import type { Outcome, Processors, Run } from './run.ts';
-import { waitAfterAttempt, waitWhileAway } from './waits.ts';
+import { shortWait, waitAfterAttempt } from './waits.ts';
 
 /** Wait before a job is taken again whose last run here has not unwound, in milliseconds. */
 const RETAKEN_WAIT = 1_000;
@@ -37,6 +37,8 @@ export interface WorkerParts {
   readonly metrics: Metrics;
   /** Told of an upload job whose data are not of this version's form, before it fails. */
   readonly onUnreadable: (pack: AnyPack, error: AppError) => Promise<void>;
+  /** 0 to 1. */
+  readonly random: () => number;
 }
 
 export interface LaneWorker {
@@ -111,7 +113,7 @@ async function execute(parts: WorkerParts, lane: Lane, job: Job, token: string, 
   metrics.operations.inc({ operation: job.name });
   let outcome: Outcome;
   try {
-    outcome = await process(parts, lane, job, token, signal);
+    outcome = await runProcessor(parts, lane, job, token, signal);
   } catch (error) {
     // Aborted, or the lock is another's: back to the queue without an attempt spent, unless it is his by now.
     log.info({ err: error }, 'Job given back');
@@ -127,8 +129,17 @@ async function execute(parts: WorkerParts, lane: Lane, job: Job, token: string, 
   await settle(parts, lane, job, token, outcome);
 }
 
-/** Throws only when the run was aborted or lost its lock; any other fault of ours is an outcome. */
-async function process(parts: WorkerParts, lane: Lane, job: Job, token: string, signal: AbortSignal): Promise<Outcome> {
+/**
+ * What a processor throws becomes an outcome here: a dependency that is away delays, the rest is retried or final by
+ * its code. Throws only when the run was aborted or lost its lock.
+ */
+async function runProcessor(
+  parts: WorkerParts,
+  lane: Lane,
+  job: Job,
+  token: string,
+  signal: AbortSignal,
+): Promise<Outcome> {
   try {
     signal.throwIfAborted();
     const name = jobName(job);
@@ -139,9 +150,10 @@ async function process(parts: WorkerParts, lane: Lane, job: Job, token: string, 
     signal.throwIfAborted();
     if (thrown instanceof LockLostError) throw thrown;
     const error = toJobError(thrown);
-    if (error.unavailable) return { end: 'later', inMs: waitWhileAway(0, Math.random()) ?? 0 };
-    if (!error.retryable) return { end: 'failed', error };
-    return { end: 'retry', inMs: waitAfterAttempt(job.attemptsMade + 1, JOBS.upload.backoff, Math.random()), error };
+    if (error.unavailable) return { end: 'later', inMs: shortWait(parts.random()) };
+    if (!error.retryable || !Object.hasOwn(JOBS, job.name)) return { end: 'failed', error };
+    const { backoff } = JOBS[jobName(job)];
+    return { end: 'retry', inMs: waitAfterAttempt(job.attemptsMade + 1, backoff, parts.random()), error };
   }
 }
 

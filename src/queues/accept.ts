@@ -2,7 +2,7 @@ import type { BulkJobOptions } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { AppError } from '#errors';
 import type { Batches } from './batches.ts';
-import type { Lane, Pack, PackFile } from './catalog.ts';
+import { JOBS, type Lane, type Pack, type PackFile } from './catalog.ts';
 import { queueUnavailable } from './connection.ts';
 import { packJobId } from './ids.ts';
 import { jobOptions, type Lanes } from './lanes.ts';
@@ -61,7 +61,7 @@ export async function acceptBatch(parts: AcceptParts, request: AcceptRequest): P
     return { jobId: packJobId(batchId, index), lane, size: sizeOf(files), files: numbered };
   });
   try {
-    await Promise.all((['small', 'large'] as const).map((lane) => enqueue(parts, request, lane, jobs)));
+    await Promise.all(JOBS.upload.lanes.map((lane) => enqueue(parts, request, lane, jobs)));
     if (packs.length > 1 && !(await parts.batches.accept(batchId))) throw new Error('its packs had been given up');
   } catch (cause) {
     throw await givenUp(parts, batchId, cause);

@@ -4,7 +4,7 @@ import type { EntityRef } from '#domain';
 import { AppError, type ErrorFacts } from '#errors';
 import { acceptBatch } from './accept.ts';
 import { createBatches } from './batches.ts';
-import { LANES, type Lane, type PackFile, readAnyPack } from './catalog.ts';
+import { JOBS, LANES, type Lane, type PackFile, readAnyPack } from './catalog.ts';
 import { queueUnavailable } from './connection.ts';
 import { readJobFacts } from './job-facts.ts';
 import { LISTS, toJobView } from './job-view.ts';
@@ -87,7 +87,7 @@ export interface Producer {
 }
 
 /** Upload lanes; a job that outgrew `small` is found in `large`, so that one is looked up first. */
-const UPLOAD_LANES = ['large', 'small'] as const;
+const UPLOAD_LANES = JOBS.upload.lanes.toReversed();
 
 /** How far back a project's jobs are looked for, and how many are read at a time. */
 const SCANNED = 5_000;
