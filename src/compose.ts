@@ -1,4 +1,3 @@
-import type { Redis } from 'ioredis';
 import { createUrlCache, type UrlCache } from '#cache/url-cache.ts';
 import type { Config } from '#config';
 import { createLogger, type Logger } from '#log';
@@ -7,8 +6,9 @@ import type { Metadata } from '#metadata/metadata.ts';
 import { deriveSecret, loadSigningKey, type SigningKey, serviceTokens } from '#metadata/service-token.ts';
 import { createStatusOutbox, type StatusOutbox } from '#metadata/status-outbox.ts';
 import { createMetrics, type Metrics } from '#metrics';
-import { connectRedis, type RedisRole, whenConnected } from '#queues/connection.ts';
 import { createProducer, type Producer } from '#queues/producer.ts';
+import type { RedisConnection } from '#redis/connection.ts';
+import { connectRedis, type RedisRole, whenConnected } from '#redis/connection.ts';
 import { downloadName } from '#storage/keys.ts';
 import { openStore } from '#storage/open.ts';
 import type { Store } from '#storage/store.ts';
@@ -19,7 +19,7 @@ export interface Composed {
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly signingKey: SigningKey;
-  readonly redis: Redis;
+  readonly redis: RedisConnection;
   readonly store: Store;
   readonly metadata: Metadata;
   readonly outbox: StatusOutbox;

@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Redis } from 'ioredis';
 import { newApiKey } from '#api/api-key.ts';
 import { createApi } from '#api/app.ts';
 import type { ApiPorts } from '#api/ports.ts';
@@ -15,8 +14,8 @@ import type { ApiKey } from '#metadata/metadata.ts';
 import { generateSigningKey, loadSigningKey, signViewerToken, verifyViewerToken } from '#metadata/service-token.ts';
 import { createStatusOutbox } from '#metadata/status-outbox.ts';
 import { createMetrics } from '#metrics';
-import { connectRedis, whenConnected } from '#queues/connection.ts';
 import { createProducer } from '#queues/producer.ts';
+import { connectRedis, type RedisConnection, whenConnected } from '#redis/connection.ts';
 import { verifyDiskUrl } from '#storage/disk-url.ts';
 import { downloadName } from '#storage/keys.ts';
 import { openStore } from '#storage/open.ts';
@@ -29,7 +28,7 @@ import { startRedis, type TestRedis } from './redis.ts';
 export interface TestApi extends Pick<ApiPorts, 'store' | 'metadata' | 'outbox' | 'producer' | 'urlCache'> {
   readonly url: string;
   readonly redisServer: TestRedis;
-  readonly redis: Redis;
+  readonly redis: RedisConnection;
   readonly engine: TestEngine;
   /** A folder inside `UPLOAD_ROOTS`. */
   readonly root: string;

@@ -1,6 +1,6 @@
 import type { RequestHandler, Router } from 'express';
 import { AppError, toAppError } from '#errors';
-import { queueUnavailable } from '#queues/connection.ts';
+import { queueUnavailable } from '#redis/connection.ts';
 import { type AssetView, viewRow, viewUpdate } from './asset-view.ts';
 import { type Access, callerOf } from './auth.ts';
 import { parse } from './parse.ts';

@@ -1,6 +1,6 @@
 import { Worker } from 'bullmq';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { connectRedis } from '#queues/connection.ts';
+import { connectRedis } from '#redis/connection.ts';
 import { startApi, type TestApi } from '#test/api.ts';
 import { until } from '#test/until.ts';
 

@@ -1,4 +1,4 @@
-import type { Redis } from 'ioredis';
+import { openSubscriber, type RedisConnection } from '#redis/connection.ts';
 import type { Lookup } from './lookup.ts';
 
 /** Tells every process which assets to forget, over pub/sub on a connection of its own. */
@@ -12,21 +12,21 @@ interface Drops {
  * subscription stands again; until then the entries' short life is the bound.
  */
 export function listenForDrops(
-  redis: Redis,
+  redis: RedisConnection,
   prefix: string,
   lookup: Pick<Lookup, 'forget' | 'clear'>,
   onError: (error: unknown, doing: string) => void,
 ): Drops {
   const channel = `${prefix}:url-drops`;
-  const subscriber = redis.duplicate({ autoResubscribe: false });
+  const subscriber = openSubscriber(redis);
   const listen = () =>
     subscriber.subscribe(channel).then(
       () => lookup.clear(),
       (error: unknown) => onError(error, 'listening for dropped URLs'),
     );
-  subscriber.on('error', (error) => onError(error, 'listening for dropped URLs'));
+  subscriber.on('error', (error: Error) => onError(error, 'listening for dropped URLs'));
   subscriber.on('ready', listen);
-  subscriber.on('message', (_channel, message) => lookup.forget(message.split(',')));
+  subscriber.on('message', (_channel: string, message: string) => lookup.forget(message.split(',')));
   return {
     async announce(assetIds) {
       await redis.publish(channel, assetIds.join(','));

@@ -1,4 +1,4 @@
-import type { Redis } from 'ioredis';
+import type { RedisConnection } from '#redis/connection.ts';
 import { parseEntry, printEntry, type UrlEntry } from './entry.ts';
 
 /** What Redis says of an asset. `epoch` rises with each invalidation; a fill must show the one it began at. */
@@ -45,7 +45,7 @@ const DROP = `
   else redis.call('HDEL', KEYS[1], 'entry') end
   redis.call('PEXPIRE', KEYS[1], ARGV[1])`;
 
-export function createSharedLayer(redis: Redis, prefix: string): SharedLayer {
+export function createSharedLayer(redis: RedisConnection, prefix: string): SharedLayer {
   const key = (assetId: string) => `${prefix}:url:${assetId}`;
   return {
     async read(assetIds) {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { connectRedis, whenConnected } from '#queues/connection.ts';
+import { connectRedis, whenConnected } from '#redis/connection.ts';
 import { startRedis, type TestRedis } from '#test/redis.ts';
 import type { UrlEntry } from './entry.ts';
 import { createUrlCache } from './url-cache.ts';

@@ -1,6 +1,6 @@
-import type { Redis } from 'ioredis';
 import { LRUCache } from 'lru-cache';
 import { AppError } from '#errors';
+import type { RedisConnection } from '#redis/connection.ts';
 import { absolute, type Bases, type ChosenUrl, chooseUrl, storedUrl, type UrlWish } from './choose-url.ts';
 import { listenForDrops } from './drops.ts';
 import type { UrlEntry } from './entry.ts';
@@ -10,7 +10,7 @@ import { createSharedLayer } from './shared-layer.ts';
 
 export interface UrlCachePorts extends Bases {
   /** For a caller: commands fail at once while it is away. */
-  readonly redis: Redis;
+  readonly redis: RedisConnection;
   readonly prefix: string;
   /** `ttlMs` at most 30 s: it bounds how long a deletion can go unseen when pub/sub lost it. */
   readonly memory: { readonly max: number; readonly ttlMs: number };

@@ -1,10 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Redis } from 'ioredis';
+import type { RedisConnection } from '#redis/connection.ts';
 import { judgeByHalving } from './halving.ts';
 import type { Metadata, StatusUpdate } from './metadata.ts';
 
 interface StatusOutboxOptions {
-  readonly redis: Redis;
+  readonly redis: RedisConnection;
   readonly prefix: string;
   readonly metadata: Pick<Metadata, 'applyStatuses'>;
   /** Told why a flush of the loop failed, and of each update dropped because Convex refuses it and takes others. */

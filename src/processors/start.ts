@@ -1,4 +1,3 @@
-import type { Redis } from 'ioredis';
 import type { Config } from '#config';
 import type { AppError } from '#errors';
 import type { Logger } from '#log';
@@ -11,6 +10,7 @@ import type { AnyPack } from '#queues/catalog.ts';
 import { createFollowUps } from '#queues/follow-ups.ts';
 import { createPendingPacks } from '#queues/pending-packs.ts';
 import type { Producer } from '#queues/producer.ts';
+import type { RedisConnection } from '#redis/connection.ts';
 import type { Store } from '#storage/store.ts';
 import { batchEndProcessor } from './batch-end.ts';
 import { serveMetrics } from './metrics-server.ts';
@@ -24,7 +24,7 @@ const PARK_WITHIN = 8_000;
 
 /** What a worker's process is made of; `redis` waits for its server rather than fail. */
 export interface WorkerPorts {
-  readonly redis: Redis;
+  readonly redis: RedisConnection;
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly store: Store;

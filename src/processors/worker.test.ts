@@ -1,13 +1,12 @@
-import type { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { AppError } from '#errors';
 import { createLogger } from '#log';
 import { createMetrics } from '#metrics';
 import type { Pack } from '#queues/catalog.ts';
-import { connectRedis, whenConnected } from '#queues/connection.ts';
 import { jobKey, jobOptions } from '#queues/lanes.ts';
 import { createPendingPacks } from '#queues/pending-packs.ts';
 import { createProducer, type JobView, type Producer } from '#queues/producer.ts';
+import { connectRedis, type RedisConnection, whenConnected } from '#redis/connection.ts';
 import { startRedis, type TestRedis } from '#test/redis.ts';
 import { until } from '#test/until.ts';
 import type { Outcome, Processor, Run } from './run.ts';
@@ -15,7 +14,7 @@ import { type LaneWorker, startLaneWorker } from './worker.ts';
 
 const GRACE = 5_000;
 let server: TestRedis;
-let redis: Redis;
+let redis: RedisConnection;
 let prefix: string;
 let producer: Producer;
 let worker: LaneWorker;

@@ -1,6 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { DelayedError, type Job, UnrecoverableError, WaitingError, Worker } from 'bullmq';
-import type { Redis } from 'ioredis';
 import { LRUCache } from 'lru-cache';
 import { AppError } from '#errors';
 import type { Logger } from '#log';
@@ -19,6 +18,7 @@ import { LockLostError, openJobFacts, retireJobFacts } from '#queues/job-facts.t
 import { lanePrefix } from '#queues/lanes.ts';
 import type { PendingPacks } from '#queues/pending-packs.ts';
 import { toJobError } from '#queues/redis-errors.ts';
+import type { RedisConnection } from '#redis/connection.ts';
 import { PARKED, watchLocks } from './lock-watch.ts';
 import type { Outcome, Processors, Run } from './run.ts';
 import { shortWait, waitAfterAttempt } from './waits.ts';
@@ -29,7 +29,7 @@ const RETAKEN_WAIT = 1_000;
 const LOCKS = { lockDuration: 10_000, stalledInterval: 5_000, maxStalledCount: 1_000_000 };
 
 export interface WorkerParts {
-  readonly redis: Redis;
+  readonly redis: RedisConnection;
   readonly prefix: string;
   readonly processors: Processors;
   readonly pending: PendingPacks;

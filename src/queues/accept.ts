@@ -1,17 +1,17 @@
 import type { BulkJobOptions } from 'bullmq';
-import type { Redis } from 'ioredis';
 import { AppError } from '#errors';
+import type { RedisConnection } from '#redis/connection.ts';
+import { queueUnavailable } from '#redis/connection.ts';
+import { defineScript } from '#redis/script.ts';
 import type { Batches } from './batches.ts';
 import { JOBS, type Lane, type Pack, type PackFile } from './catalog.ts';
-import { queueUnavailable } from './connection.ts';
 import { packJobId } from './ids.ts';
 import { jobOptions, type Lanes } from './lanes.ts';
 import type { PendingPacks } from './pending-packs.ts';
 import type { AcceptedBatch, AcceptRequest } from './producer.ts';
-import { defineScript } from './script.ts';
 
 interface AcceptParts {
-  readonly redis: Redis;
+  readonly redis: RedisConnection;
   readonly prefix: string;
   readonly lanes: Lanes;
   readonly batches: Batches;

@@ -1,13 +1,12 @@
-import type { Redis } from 'ioredis';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { AppError } from '#errors';
+import { connectRedis, type RedisConnection, whenConnected } from '#redis/connection.ts';
 import { startRedis, type TestRedis } from '#test/redis.ts';
 import { type Batches, createBatches } from './batches.ts';
-import { connectRedis, whenConnected } from './connection.ts';
 import { newBatchId } from './ids.ts';
 
 let server: TestRedis;
-let redis: Redis;
+let redis: RedisConnection;
 let batches: Batches;
 let batchId: string;
 

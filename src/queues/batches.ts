@@ -1,8 +1,8 @@
-import type { Redis } from 'ioredis';
 import type { EntityRef } from '#domain';
 import type { ErrorFacts } from '#errors';
+import type { RedisConnection } from '#redis/connection.ts';
+import { defineScript } from '#redis/script.ts';
 import type { BatchView } from './producer.ts';
-import { defineScript } from './script.ts';
 
 /**
  * The record of one request: a hash of what was asked, plus one field per finished file. Counts are
@@ -65,7 +65,7 @@ const finishScript = defineScript(`
   return 0
 `);
 
-export function createBatches(redis: Redis, prefix: string): Batches {
+export function createBatches(redis: RedisConnection, prefix: string): Batches {
   const key = (batchId: string) => `${prefix}:batch:{${batchId}}`;
   return {
     async open({ batchId, entity, owner, total, size, createdAt }, state) {

@@ -1,7 +1,7 @@
-import type { Redis } from 'ioredis';
+import type { RedisConnection } from '#redis/connection.ts';
+import { defineScript } from '#redis/script.ts';
 import type { Lane } from './catalog.ts';
 import { jobKey } from './lanes.ts';
-import { defineScript } from './script.ts';
 
 /**
  * What changes about a job: a hash beside it that only the holder of the job's lock can write. BullMQ's
@@ -31,7 +31,13 @@ const writeScript = defineScript(`
 `);
 
 /** The facts of one job, written under `token`, the lock of this start of it. */
-export function openJobFacts(redis: Redis, prefix: string, lane: Lane, jobId: string, token: string): JobFacts {
+export function openJobFacts(
+  redis: RedisConnection,
+  prefix: string,
+  lane: Lane,
+  jobId: string,
+  token: string,
+): JobFacts {
   const key = factsKey(prefix, lane, jobId);
   return {
     read: () => redis.hgetall(key),
@@ -44,7 +50,12 @@ export function openJobFacts(redis: Redis, prefix: string, lane: Lane, jobId: st
 }
 
 /** Reads a job's facts without its lock, for showing them. */
-export function readJobFacts(redis: Redis, prefix: string, lane: Lane, jobId: string): Promise<Record<string, string>> {
+export function readJobFacts(
+  redis: RedisConnection,
+  prefix: string,
+  lane: Lane,
+  jobId: string,
+): Promise<Record<string, string>> {
   return redis.hgetall(factsKey(prefix, lane, jobId));
 }
 
@@ -52,6 +63,6 @@ export function readJobFacts(redis: Redis, prefix: string, lane: Lane, jobId: st
 const RETIRED_SECONDS = 7_200;
 
 /** A completed job's facts end by themselves. */
-export async function retireJobFacts(redis: Redis, prefix: string, lane: Lane, jobId: string): Promise<void> {
+export async function retireJobFacts(redis: RedisConnection, prefix: string, lane: Lane, jobId: string): Promise<void> {
   await redis.expire(factsKey(prefix, lane, jobId), RETIRED_SECONDS);
 }

@@ -1,5 +1,5 @@
 import { type DefaultJobOptions, Queue } from 'bullmq';
-import type { Redis } from 'ioredis';
+import type { RedisConnection } from '#redis/connection.ts';
 import { JOBS, type JobName, LANES, type Lane } from './catalog.ts';
 
 /** One queue a lane. Each lane has a hash tag of its own, so a Cluster can put it anywhere. */
@@ -16,7 +16,7 @@ export const jobKey = (prefix: string, lane: Lane, jobId: string): string =>
 const KEEP: DefaultJobOptions = { removeOnComplete: { age: 3600 }, removeOnFail: false };
 
 /** Opens the queues for adding and looking. They share `redis` and do not close it. */
-export function openLanes(redis: Redis, prefix: string, onError: (error: Error) => void): Lanes {
+export function openLanes(redis: RedisConnection, prefix: string, onError: (error: Error) => void): Lanes {
   const open = (lane: Lane) => {
     const queue = new Queue(lane, {
       connection: redis,

@@ -1,4 +1,4 @@
-import type { Redis } from 'ioredis';
+import type { RedisConnection } from '#redis/connection.ts';
 import type { Lane } from './catalog.ts';
 import { lanePrefix } from './lanes.ts';
 
@@ -17,7 +17,7 @@ export interface PendingPacks {
   remove(lane: Lane, project: string, jobIds: readonly string[]): Promise<void>;
 }
 
-export function createPendingPacks(redis: Redis, prefix: string): PendingPacks {
+export function createPendingPacks(redis: RedisConnection, prefix: string): PendingPacks {
   const key = (lane: Lane, project: string) => `${lanePrefix(prefix, lane)}:pending:${project}`;
   return {
     async add(lane, project, jobIds) {

@@ -1,14 +1,13 @@
-import type { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { connectRedis, type RedisConnection, whenConnected } from '#redis/connection.ts';
 import { startRedis, type TestRedis } from '#test/redis.ts';
 import { createBatches } from './batches.ts';
-import { connectRedis, whenConnected } from './connection.ts';
 import { newAssetId, newBatchId } from './ids.ts';
 import { type AcceptRequest, createProducer, type PlannedPack, type Producer } from './producer.ts';
 
 const PREFIX = 'producer-test';
 let server: TestRedis;
-let redis: Redis;
+let redis: RedisConnection;
 let producer: Producer;
 
 beforeAll(async () => {

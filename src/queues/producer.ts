@@ -1,11 +1,11 @@
 import type { Job, Queue } from 'bullmq';
-import type { Redis } from 'ioredis';
 import type { EntityRef } from '#domain';
 import { AppError, type ErrorFacts } from '#errors';
+import type { RedisConnection } from '#redis/connection.ts';
+import { queueUnavailable } from '#redis/connection.ts';
 import { acceptBatch } from './accept.ts';
 import { createBatches } from './batches.ts';
 import { JOBS, LANES, type Lane, type PackFile, readAnyPack } from './catalog.ts';
-import { queueUnavailable } from './connection.ts';
 import { readJobFacts } from './job-facts.ts';
 import { LISTS, toJobView } from './job-view.ts';
 import { closeLanes, type Lanes, openLanes } from './lanes.ts';
@@ -94,7 +94,7 @@ const SCANNED = 5_000;
 const PAGE = 200;
 
 /** Builds the producer on a connection of role `caller`; closing it leaves the connection open. */
-export function createProducer(redis: Redis, prefix: string, onError: (error: Error) => void): Producer {
+export function createProducer(redis: RedisConnection, prefix: string, onError: (error: Error) => void): Producer {
   const lanes = openLanes(redis, prefix, onError);
   const batches = createBatches(redis, prefix);
   const pending = createPendingPacks(redis, prefix);

@@ -1,5 +1,5 @@
 import { type AppError, toAppError } from '#errors';
-import { queueUnavailable } from './connection.ts';
+import { queueUnavailable } from '#redis/connection.ts';
 
 /** What ioredis names the errors of its own and of Redis: `OOM`, `MISCONF` or `READONLY` come as a reply. */
 const NAMES: ReadonlySet<string> = new Set([

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import type { Redis } from 'ioredis';
+import type { RedisConnection } from './connection.ts';
 
 /** A Lua script that runs by its SHA-1 and is sent whole only when Redis does not know it yet. */
-type Script = (redis: Redis, keys: readonly string[], args: readonly (string | number)[]) => Promise<unknown>;
+type Script = (redis: RedisConnection, keys: readonly string[], args: readonly (string | number)[]) => Promise<unknown>;
 
 export function defineScript(lua: string): Script {
   const sha = createHash('sha1').update(lua).digest('hex');

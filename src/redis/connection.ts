@@ -1,5 +1,8 @@
-import { Redis, type RedisOptions } from 'ioredis';
+import { type Cluster, Redis, type RedisOptions } from 'ioredis';
 import { AppError } from '#errors';
+
+/** One Redis, or a Cluster of them; what is stored of one thing shares a hash tag, so both are used alike. */
+export type RedisConnection = Redis | Cluster;
 
 /**
  * How a process talks to Redis. A `caller` (API, cache) fails at once while Redis is away, so that it can
@@ -13,14 +16,14 @@ const ROLES = {
 } satisfies Record<RedisRole, RedisOptions>;
 
 /** A connection that keeps trying to (re)connect, every 2 s at the most. Close it with `quit()` or `disconnect()`. */
-export function connectRedis(url: string, role: RedisRole, onError: (error: Error) => void): Redis {
+export function connectRedis(url: string, role: RedisRole, onError: (error: Error) => void): RedisConnection {
   const redis = new Redis(url, { ...ROLES[role], retryStrategy: (times: number) => Math.min(times * 100, 2_000) });
   redis.on('error', onError);
   return redis;
 }
 
 /** Resolves once the connection has been made; what a process does before its first command. Waits at most `timeoutMs`. */
-export async function whenConnected(redis: Redis, timeoutMs: number): Promise<void> {
+export async function whenConnected(redis: RedisConnection, timeoutMs: number): Promise<void> {
   if (redis.status === 'ready') return;
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const timer = setTimeout(
@@ -38,4 +41,12 @@ export async function whenConnected(redis: Redis, timeoutMs: number): Promise<vo
 export function queueUnavailable(cause: unknown): AppError {
   const answered = cause instanceof Error && cause.name === 'ReplyError';
   return new AppError('QUEUE_UNAVAILABLE', answered ? 'Redis refused the command.' : 'Redis is away.', { cause });
+}
+
+/** A connection of its own for pub/sub, to where `redis` leads. It does not subscribe again by itself: on `ready` its owner does. */
+export function openSubscriber(redis: RedisConnection): RedisConnection {
+  const options = { autoResubscribe: false };
+  return redis.isCluster
+    ? (redis as Cluster).duplicate(undefined, { redisOptions: options })
+    : (redis as Redis).duplicate(options);
 }
