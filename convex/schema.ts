@@ -11,7 +11,8 @@
  * | `totalAssetSize`, `assetCount` | `sessions.recount`, never a commit: a hot row would make commits conflict |
  * | assets | `assets.applyStatuses` from the outbox; commits; deletions |
  * | batches | `batches.apply` |
- * | members, apiKeys | `members.put`, `apiKeys.put` |
+ * | members, apiKeys, flags | `members.put`, `apiKeys.put`, `flags.put` |
+ * | audit | `audit.append`, which only adds |
  */
 import { defineSchema, defineTable } from 'convex/server';
 import { v } from 'convex/values';
@@ -22,9 +23,11 @@ import {
   assetState,
   assetsStatus,
   assetType,
+  auditEntry,
   batchRecord,
   entityRef,
   fence,
+  flag,
   heads,
   memberRole,
   replacedVersion,
@@ -96,4 +99,12 @@ export default defineSchema({
   batches: defineTable(batchRecord).index('by_batchId', ['batchId']),
 
   apiKeys: defineTable(apiKey).index('by_keyId', ['keyId']),
+
+  flags: defineTable(flag).index('by_name', ['name']),
+
+  audit: defineTable(auditEntry)
+    .index('by_entryId', ['entryId'])
+    .index('by_at', ['at'])
+    .index('by_project_and_at', ['project', 'at'])
+    .index('by_target_and_at', ['target', 'at']),
 });

@@ -15,7 +15,9 @@ import type {
 } from "convex/server";
 import type * as apiKeys from "../apiKeys.js";
 import type * as assets from "../assets.js";
+import type * as audit from "../audit.js";
 import type * as batches from "../batches.js";
+import type * as flags from "../flags.js";
 import type * as health from "../health.js";
 import type * as members from "../members.js";
 import type * as model_access from "../model/access.js";
@@ -42,7 +44,9 @@ import type * as sessions from "../sessions.js";
 declare const fullApi: ApiFromModules<{
   apiKeys: typeof apiKeys;
   assets: typeof assets;
+  audit: typeof audit;
   batches: typeof batches;
+  flags: typeof flags;
   health: typeof health;
   members: typeof members;
   "model/access": typeof model_access;

@@ -150,3 +150,25 @@ export const apiKey = v.object({
   expiresAt: v.optional(v.number()),
   revokedAt: v.optional(v.number()),
 });
+
+/** A switch for a part of a rollout. Without `environments` it is for all of them, and so are `projects`. */
+export const flag = v.object({
+  name: v.string(),
+  /** Share of the subjects it is on for, 0 to 100. */
+  percentage: v.number(),
+  environments: v.optional(v.array(v.string())),
+  projects: v.optional(v.array(v.string())),
+});
+
+/** Who did what to what. `kind` of an actor is `agent`, `viewer`, `admin` or `service`; new ones need no deploy. */
+export const auditEntry = v.object({
+  entryId: v.string(),
+  at: v.number(),
+  actor: v.object({ kind: v.string(), id: v.string() }),
+  action: v.string(),
+  target: v.string(),
+  project: v.optional(v.string()),
+  /** JSON, as text: Convex does not take every name of a field that JSON has. */
+  details: v.string(),
+  correlationId: v.string(),
+});

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe } from 'vitest';
 import { describeAccess } from './convex/access.ts';
+import { describeAudit } from './convex/audit.ts';
 import { describeCommits } from './convex/commits.ts';
 import { describeRecords } from './convex/records.ts';
 import { type Backend, type Served, serve } from './convex/served.ts';
@@ -21,6 +22,7 @@ export function convexFunctionsContract(name: string, open: () => Promise<Backen
     describeCommits(now);
     describeStatuses(now);
     describeRecords(now);
+    describeAudit(now);
     describeAccess(now);
   });
 }

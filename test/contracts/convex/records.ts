@@ -1,7 +1,7 @@
 import type { FunctionReturnType } from 'convex/server';
 import { describe, expect, it } from 'vitest';
 import { api } from '#convex/_generated/api.js';
-import { FIRST_PAGE, type Served, someCommit, someScene } from './served.ts';
+import { codeOf, FIRST_PAGE, type Served, someCommit, someScene } from './served.ts';
 
 /** What lists, sessions, scenes, batches, keys and members promise. */
 export function describeRecords(served: () => Served): void {
@@ -82,6 +82,20 @@ export function describeRecords(served: () => Served): void {
       await served().service.mutation(api.members.put, { ...member, role: 'viewer' });
       await served().service.mutation(api.members.put, { ...member, role: 'editor' });
       expect(await served().service.query(api.members.find, member)).toBe('editor');
+    });
+
+    it('keep flags, each under its name, with a percentage that is one', async () => {
+      const flag = { name: someScene().project, percentage: 10, environments: ['production'] };
+      const put = (percentage: number) => served().service.mutation(api.flags.put, { ...flag, percentage });
+      const kept = async () =>
+        (await served().service.query(api.flags.list, {})).filter(({ name }) => name === flag.name);
+      expect(await kept()).toEqual([]);
+      await put(10);
+      expect(await kept()).toEqual([flag]);
+      await served().service.mutation(api.flags.put, { name: flag.name, percentage: 0.5, projects: ['demo'] });
+      expect(await kept()).toEqual([{ name: flag.name, percentage: 0.5, projects: ['demo'] }]);
+      for (const wrong of [-1, 101, Number.NaN]) expect(await codeOf(() => put(wrong))).toBe('VALIDATION_FAILED');
+      expect(await kept()).toHaveLength(1);
     });
   });
 }
