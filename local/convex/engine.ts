@@ -59,7 +59,7 @@ export interface Engine {
 /** Throws one clear sentence when the folder is taken, the functions do not load, or the data does not fit them. */
 export async function openEngine(options: EngineOptions): Promise<Engine> {
   mkdirSync(options.data, { recursive: true, mode: 0o700 });
-  const unlock = lockFolder(options.data);
+  const unlock = await lockFolder(options.data);
   let storage: Storage | undefined;
   try {
     const modules = await loadFunctions(options.functions, join(options.data, 'bundle'));

@@ -1,26 +1,33 @@
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { openDatabase } from './storage.ts';
 
 /**
- * Takes the data folder for this process; returns the way to give it back. Throws when a live engine
- * has it. The lock of a process that died is taken over.
+ * Takes the data folder for this process; resolves with the way to give it back. Throws when a live
+ * engine has it. The lock of a process that died is taken over, by one of those who come for it.
  */
-export function lockFolder(folder: string): () => void {
-  const file = join(folder, 'engine.lock');
-  const mine = signature(process.pid);
-  for (;;) {
-    try {
-      writeFileSync(file, mine ?? String(process.pid), { flag: 'wx' });
-      return () => rmSync(file, { force: true });
-    } catch (error) {
-      if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
-    }
-    const [pid = ''] = read(file).split(' ');
-    if (pid !== '' && signature(Number(pid)) === read(file)) {
-      throw new Error(`The data folder ${folder} is in use by the engine with process id ${pid}.`);
-    }
-    rmSync(file, { force: true });
+export async function lockFolder(folder: string): Promise<() => void> {
+  // LMDB's lock for writers goes from process to process, and from a dead one too: only who has it
+  // looks at the file and writes it, so that two cannot both find the owner dead.
+  const db = openDatabase(folder);
+  try {
+    return db.transactionSync(() => take(folder));
+  } finally {
+    await db.close();
   }
+}
+
+function take(folder: string): () => void {
+  const file = join(folder, 'engine.lock');
+  const owner = read(file);
+  const [pid = ''] = owner.split(' ');
+  if (pid !== '' && signature(Number(pid)) === owner) {
+    throw new Error(`The data folder ${folder} is in use by the engine with process id ${pid}.`);
+  }
+  // Whole or not at all, should this process die here.
+  writeFileSync(`${file}.new`, signature(process.pid) ?? String(process.pid));
+  renameSync(`${file}.new`, file);
+  return () => rmSync(file, { force: true });
 }
 
 function read(file: string): string {
@@ -33,6 +40,8 @@ function read(file: string): string {
 
 /** Names a live process, with its start time where the system tells: process ids are used again. */
 function signature(pid: number): string | undefined {
+  // Zero and below would mean groups of processes.
+  if (!(pid > 0)) return undefined;
   try {
     process.kill(pid, 0);
   } catch (error) {
