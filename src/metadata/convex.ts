@@ -4,7 +4,7 @@ import { api } from '#convex/_generated/api.js';
 import { AppError, isErrorCode } from '#errors';
 import { convexFetch, toMetadataError } from './convex-errors.ts';
 import { type ApiKey, type AssetRow, type CommitResult, type Metadata, SCOPES } from './metadata.ts';
-import { wire, withMetadataText } from './wire.ts';
+import { wire, withDetailsText, withMetadataText } from './wire.ts';
 
 interface ConvexMetadataOptions {
   readonly url: string;
@@ -60,6 +60,9 @@ export function createConvexMetadata(options: ConvexMetadataOptions): Metadata {
     putApiKey: async (key) => void (await mutation(api.apiKeys.put, wire(key))),
     findMember: async (project, subject) => (await query(api.members.find, { project, subject })) ?? undefined,
     putMember: async (project, subject, role) => void (await mutation(api.members.put, { project, subject, role })),
+    listFlags: () => query(api.flags.list, {}),
+    putFlag: async (flag) => void (await mutation(api.flags.put, wire(flag))),
+    appendAudit: async (entries) => void (await mutation(api.audit.append, { entries: entries.map(withDetailsText) })),
     check: async () => void (await query(api.health.check, {})),
   };
 }

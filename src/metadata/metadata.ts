@@ -42,6 +42,14 @@ export interface Metadata {
   findMember(project: string, subject: string): Promise<MemberRole | undefined>;
   putMember(project: string, subject: string, role: MemberRole): Promise<void>;
 
+  /** Every flag there is; few enough to be kept by each process. */
+  listFlags(): Promise<Flag[]>;
+  /** Creates the flag or replaces it. */
+  putFlag(flag: Flag): Promise<void>;
+
+  /** Adds entries to the audit, in their order; one that is there already stays as it is. At most 200. */
+  appendAudit(entries: readonly AuditEntry[]): Promise<void>;
+
   /** Resolves when metadata can be read. */
   check(): Promise<void>;
 }
@@ -133,3 +141,33 @@ export interface ApiKey {
 }
 
 type MemberRole = 'viewer' | 'editor' | 'admin';
+
+/** A switch for a part of a rollout. Without `environments` it is for all of them, and so are `projects`. */
+export interface Flag {
+  readonly name: string;
+  /** Share of the subjects it is on for, 0 to 100. */
+  readonly percentage: number;
+  readonly environments?: readonly string[] | undefined;
+  readonly projects?: readonly string[] | undefined;
+}
+
+/** Who did something: an agent by its key's id, a viewer by its subject, the admin by the login's name, or a part of Reelay. */
+export interface AuditActor {
+  readonly kind: 'agent' | 'viewer' | 'admin' | 'service';
+  readonly id: string;
+}
+
+/** Who did what to what. It is never changed nor deleted. */
+export interface AuditEntry {
+  readonly entryId: string;
+  readonly at: number;
+  readonly actor: AuditActor;
+  /** What was done, as `keys.revoke`. */
+  readonly action: string;
+  /** Id of what it was done to. */
+  readonly target: string;
+  readonly project?: string | undefined;
+  /** JSON of whatever a reader needs besides. */
+  readonly details: Readonly<Record<string, unknown>>;
+  readonly correlationId: string;
+}

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { ApiKey, Metadata } from '#metadata/metadata.ts';
+import type { ApiKey, AuditEntry, Metadata } from '#metadata/metadata.ts';
 import { someCommit, someFacts, someScene, someUpdate } from '../asset-facts.ts';
 
 /** The promises of the metadata port, for any adapter. */
@@ -117,6 +117,29 @@ export function metadataContract(
 
       const batch = { batchId: key.keyId, project: 'demo', owner: 'k', total: 1, ready: 1, failed: 0, createdAt: 1 };
       await expect(metadata.applyBatches([{ ...batch, state: 'done' }])).resolves.toBeUndefined();
+    });
+
+    it('keeps flags', async () => {
+      const flag = { name: randomUUID(), percentage: 50, projects: ['demo'] };
+      await metadata.putFlag({ ...flag, environments: undefined });
+      expect(await metadata.listFlags()).toContainEqual(flag);
+      await expect(metadata.putFlag({ ...flag, percentage: 101 })).rejects.toMatchObject({ code: 'METADATA_REJECTED' });
+    });
+
+    it('takes entries of the audit, repeated ones too', async () => {
+      const entry: AuditEntry = {
+        entryId: randomUUID(),
+        at: 1,
+        actor: { kind: 'agent', id: 'k-1' },
+        action: 'keys.revoke',
+        target: 'k-2',
+        details: { $why: ['lost'] },
+        correlationId: 'c-1',
+      };
+      await metadata.appendAudit([entry, { ...entry, entryId: randomUUID(), project: 'demo' }]);
+      await expect(metadata.appendAudit([entry])).resolves.toBeUndefined();
+      const many = Array.from({ length: 201 }, () => ({ ...entry, entryId: randomUUID() }));
+      await expect(metadata.appendAudit(many)).rejects.toMatchObject({ code: 'METADATA_REJECTED' });
     });
 
     it('refuses a call as a whole with METADATA_REJECTED', async () => {
