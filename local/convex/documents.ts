@@ -2,7 +2,6 @@ import type { JSONValue } from 'convex/values';
 import { makeId } from './ids.ts';
 import { encodeValue, type Key } from './index-key.ts';
 import type { Schema } from './schema.ts';
-import { MAX_KEY_BYTES } from './storage.ts';
 import { documentKey, type Index, type Table, type Tables } from './tables.ts';
 import type { Clock } from './timestamp.ts';
 import type { Transaction } from './transaction.ts';
@@ -35,15 +34,12 @@ export function fieldAt(document: JSONValue, path: string): JSONValue | undefine
   return value;
 }
 
-/** Where a document stands in each of the indexes. Throws when a key is longer than the database takes. */
+/** Where a document stands in each of the indexes. */
 export function indexKeys(document: DocumentJson, indexes: Iterable<Index>): Key[] {
   const keys: Key[] = [];
-  for (const { name, fields, prefix } of indexes) {
+  for (const { fields, prefix } of indexes) {
     let key = prefix;
     for (const field of fields) key += encodeValue(fieldAt(document, field));
-    if (key.length > MAX_KEY_BYTES) {
-      throw new Error(`The fields of index ${name} take ${key.length} bytes, more than the ${MAX_KEY_BYTES} of a key.`);
-    }
     keys.push(key);
   }
   return keys;

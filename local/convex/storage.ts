@@ -2,9 +2,7 @@ import { join } from 'node:path';
 import { open, type Transaction as ReadTransaction, type RootDatabase } from 'lmdb';
 import { startDiskWriter } from './disk-writer.ts';
 import type { Key, KeyRange } from './index-key.ts';
-
-/** LMDB's own limit at its page size of 4 KiB. */
-export const MAX_KEY_BYTES = 1978;
+import { cutOff, isLong, storedKey, storedRange, wholeKeys } from './long-keys.ts';
 
 /** What a reader sees: an ordered map of bytes. */
 export interface Reader {
@@ -50,8 +48,9 @@ export function openDatabase(folder: string): Database {
 export function writeNow(db: Database, changes: Changes): void {
   db.transactionSync(() => {
     for (const [key, value] of changes) {
-      if (value === null) db.remove(bytes(key));
-      else db.put(bytes(key), value);
+      const at = bytes(storedKey(key));
+      if (value === null) db.remove(at);
+      else db.put(at, cutOff(key) ?? value);
     }
   });
 }
@@ -95,18 +94,33 @@ function reader(db: Database, transaction?: ReadTransaction, check?: () => void)
   return {
     get(key) {
       check?.();
-      return db.get(bytes(key), options);
+      const value = db.get(bytes(storedKey(key)), options);
+      if (!isLong(key)) return value;
+      return value === cutOff(key) ? '' : undefined;
     },
-    keys({ lower, upper }, descending, limit) {
+    keys(range, descending, limit) {
       check?.();
-      const bounds = descending
-        ? { start: bytes(upper), end: bytes(lower), reverse: true, exclusiveStart: true, inclusiveEnd: true }
-        : { start: bytes(lower), end: bytes(upper) };
-      const found: Key[] = [];
-      for (const key of db.getKeys({ ...bounds, ...options, limit })) found.push(key.toString('latin1'));
-      return found;
+      if (!isLong(range.lower) && !isLong(range.upper)) {
+        const found: Key[] = [];
+        let cut = false;
+        for (const key of db.getKeys({ ...bounds(range, descending), ...options, limit })) {
+          const text = key.toString('latin1');
+          cut ||= isLong(text);
+          found.push(text);
+        }
+        if (!cut) return found;
+      }
+      const entries = db.getRange({ ...bounds(storedRange(range), descending), ...options });
+      const stored = entries.map(({ key, value }) => ({ stored: key.toString('latin1'), value }));
+      return wholeKeys(stored, range, descending, limit);
     },
   };
+}
+
+function bounds({ lower, upper }: KeyRange, descending: boolean) {
+  return descending
+    ? { start: bytes(upper), end: bytes(lower), reverse: true, exclusiveStart: true, inclusiveEnd: true }
+    : { start: bytes(lower), end: bytes(upper) };
 }
 
 function bytes(key: Key): Buffer {
