@@ -22,3 +22,24 @@ export async function judgeByHalving<Item, Answer>(
     return [...first, ...(await judgeByHalving(items.slice(middle), call))];
   }
 }
+
+/**
+ * Sends all items in one call; those that Convex refuses while it takes others are told to `onRefused`. When it takes
+ * none, the fault is not with the items: throws the refusal, so that they wait for functions that take them.
+ */
+export async function sendAllButCulprits<Item>(
+  items: readonly Item[],
+  send: (items: readonly Item[]) => Promise<void>,
+  onRefused: (item: Item, refusal: AppError) => void,
+): Promise<void> {
+  const verdicts = await judgeByHalving(items, async (some) => {
+    await send(some);
+    return some;
+  });
+  const refused = items.flatMap((item, at) => {
+    const verdict = verdicts[at];
+    return verdict && 'rejected' in verdict ? [{ item, refusal: verdict.rejected }] : [];
+  });
+  if (refused[0] && refused.length === items.length) throw refused[0].refusal;
+  for (const { item, refusal } of refused) onRefused(item, refusal);
+}

@@ -1,6 +1,6 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import type { RedisConnection } from '#redis/connection.ts';
-import { judgeByHalving } from './halving.ts';
+import { createFlushLoop, type FlushLoop } from './flush-loop.ts';
+import { sendAllButCulprits } from './halving.ts';
 import type { Metadata, StatusUpdate } from './metadata.ts';
 
 interface StatusOutboxOptions {
@@ -15,7 +15,7 @@ interface StatusOutboxOptions {
  * Status writes on their way to Convex: one per asset, the newest by its fence. Kept in Redis, so that they
  * outlive the process and wait while Convex is away; any number of processes put and flush at once.
  */
-export interface StatusOutbox {
+export interface StatusOutbox extends FlushLoop {
   /** Resolved means Redis has the news; older ones than what waits already are dropped. */
   put(updates: readonly StatusUpdate[]): Promise<void>;
   /** What waits for the asset, undefined when nothing does. */
@@ -26,17 +26,12 @@ export interface StatusOutbox {
   size(): Promise<number>;
   /** Sends what waits until nothing does. Throws `METADATA_UNAVAILABLE` or `METADATA_REJECTED`; what is unsent stays. */
   flush(): Promise<void>;
-  /** Begins to flush by itself. */
-  start(): void;
-  /** Ends that, once the flush under way has ended, or after 5 s without it: what it did not delete is sent again. */
-  stop(): Promise<void>;
 }
 
 /** Updates of one mutation, and of one script. */
 const SLICE = 500;
-/** Milliseconds between flushes, in which progress of one asset coalesces; and the longest wait while they fail. */
+/** Milliseconds between flushes, in which progress of one asset coalesces. */
 const INTERVAL = 100;
-const LONGEST_WAIT = 5_000;
 
 /** Values are `generation.attemptsStarted.sequence` and, after a space, the update as JSON: a fence is compared without parsing. */
 const PUT = `
@@ -62,7 +57,6 @@ const DELETE_SENT = `
 /** The outbox under `prefix`; it sends nothing by itself before `start`. The connection stays the caller's. */
 export function createStatusOutbox({ redis, prefix, metadata, onError }: StatusOutboxOptions): StatusOutbox {
   const key = `${prefix}:status-outbox`;
-  let loop: { readonly stopping: AbortController; readonly ended: Promise<void> } | undefined;
 
   /** Sends at most a slice; false when nothing waited. */
   async function flushSlice(): Promise<boolean> {
@@ -70,14 +64,11 @@ export function createStatusOutbox({ redis, prefix, metadata, onError }: StatusO
     const fields = await redis.hrandfield(key, SLICE, 'WITHVALUES');
     const updates = (fields as string[]).filter((_, at) => at % 2 === 1).map(updateIn);
     if (updates.length === 0) return false;
-    const verdicts = await judgeByHalving(updates, async (some) => {
-      await metadata.applyStatuses(some);
-      return some.map(() => true);
-    });
-    const refusals = verdicts.flatMap((verdict) => ('rejected' in verdict ? [verdict.rejected] : []));
-    // When Convex takes none, the fault is not with the updates: they wait for functions that do.
-    if (refusals[0] && refusals.length === updates.length) throw refusals[0];
-    for (const refusal of refusals) onError?.(refusal);
+    await sendAllButCulprits(
+      updates,
+      (some) => metadata.applyStatuses(some),
+      (_update, refusal) => onError?.(refusal),
+    );
     const sent = updates.flatMap(({ facts, fence }) => [facts.assetId, fenceText(fence)]);
     await redis.eval(DELETE_SENT, 1, key, ...sent);
     return true;
@@ -85,20 +76,6 @@ export function createStatusOutbox({ redis, prefix, metadata, onError }: StatusO
 
   async function flush(): Promise<void> {
     while (await flushSlice());
-  }
-
-  async function run(stopping: AbortSignal): Promise<void> {
-    let wait = INTERVAL;
-    while (!stopping.aborted) {
-      try {
-        await flush();
-        wait = INTERVAL;
-      } catch (error) {
-        onError?.(error);
-        wait = Math.min(wait * 2, LONGEST_WAIT);
-      }
-      await pause(wait, undefined, { signal: stopping }).catch(() => undefined);
-    }
   }
 
   return {
@@ -117,16 +94,7 @@ export function createStatusOutbox({ redis, prefix, metadata, onError }: StatusO
     },
     size: () => redis.hlen(key),
     flush,
-    start() {
-      if (loop) return;
-      const stopping = new AbortController();
-      loop = { stopping, ended: run(stopping.signal) };
-    },
-    async stop() {
-      loop?.stopping.abort();
-      await Promise.race([loop?.ended, pause(LONGEST_WAIT, undefined, { ref: false })]);
-      loop = undefined;
-    },
+    ...createFlushLoop({ flush, intervalMs: INTERVAL, onError }),
   };
 }
 
