@@ -1,23 +1,33 @@
 import { resolve } from 'node:path';
 import { z } from 'zod';
 import { inWords, wholeNumber } from '#mistakes';
+import { parseRedisUrl } from '#redis/address.ts';
+import { list, url } from './config-forms.ts';
+import { S3_VARIABLES, type S3Config, s3Config, s3Mistakes } from './config-s3.ts';
 
 const port = (fallback: number) => wholeNumber(0, 65_535).default(fallback);
-const flag = (fallback: boolean) => z.stringbool({ truthy: ['true', '1'], falsy: ['false', '0'] }).default(fallback);
-const list = z.string().transform((text) =>
-  text
-    .split(',')
-    .map((part) => part.trim())
-    .filter(Boolean),
-);
-const url = (...protocols: string[]) =>
-  z.url({ protocol: new RegExp(`^(${protocols.join('|')})$`), error: `Must be a URL of ${protocols.join(' or ')}.` });
+const isCidr = (text: string) => z.union([z.cidrv4(), z.cidrv6()]).safeParse(text).success;
+const cidr = z
+  .string()
+  .refine(
+    (text) => isCidr(text) && Number(text.split('/')[1]) >= 8,
+    'Must be a range like 10.1.0.0/16, /8 at the widest.',
+  );
+const redisUrl = z.string().superRefine((text, check) => {
+  const read = parseRedisUrl(text);
+  for (const message of 'mistakes' in read ? read.mistakes : []) check.addIssue({ code: 'custom', message });
+});
 
 /** Every environment variable, once: its form, default and sentence. README's table is made from it. */
 export const VARIABLES = z.object({
   PORT: port(3000).describe('Port of the API.'),
   METRICS_PORT: port(9464).describe("Port of the worker's metrics."),
   REELAY_DATA: z.string().min(1).default('.reelay').describe('Folder of everything the embedded stack keeps.'),
+  REELAY_ENV: z
+    .string()
+    .min(1)
+    .default('development')
+    .describe('Name of this environment, by which flags are limited.'),
   REELAY_HOST: z.string().min(1).default('127.0.0.1').describe('Address the API and metrics listen on.'),
   REELAY_PUBLIC_URL: url('http', 'https')
     .optional()
@@ -38,6 +48,26 @@ export const VARIABLES = z.object({
   UPLOAD_ROOTS: list
     .default([])
     .describe('Comma-separated folders that `path` origins may read. Unset: `path` is refused.'),
+  URL_ORIGIN_PORTS: list
+    .transform((ports): unknown => ports)
+    .pipe(z.array(wholeNumber(1, 65_535)).min(1))
+    .default([80, 443, 8080, 8443])
+    .describe('Comma-separated ports that `url` origins may name.'),
+  URL_ORIGIN_ALLOW_CIDRS: list
+    .pipe(z.array(cidr))
+    .default([])
+    .describe(
+      'Comma-separated address ranges of a network of your own that `url` origins may lead to besides public addresses, each /8 or narrower. Metadata services of clouds stay refused.',
+    ),
+  URL_ORIGIN_MAX_BYTES: wholeNumber(1, Number.MAX_SAFE_INTEGER)
+    .default(50 * 1024 ** 3)
+    .describe('Most bytes of a file behind a `url` origin.'),
+  URL_ORIGIN_MAX_SECONDS: wholeNumber(1, 604_800)
+    .default(21_600)
+    .describe('Seconds that reading one file may wait for its `url` origin in all.'),
+  URL_ORIGIN_MIN_BYTES_PER_SECOND: wholeNumber(1, 1024 ** 3)
+    .default(16_384)
+    .describe('A `url` origin that sends less than this, over a minute of waiting, is left.'),
   LANES: list
     .pipe(z.array(z.enum(['small', 'large', 'maintenance'])))
     .default(['small', 'large', 'maintenance'])
@@ -47,7 +77,19 @@ export const VARIABLES = z.object({
     .default('info')
     .describe('Least level that is logged.'),
   REDIS_PORT: port(6390).describe('Port of the embedded Redis.'),
-  REDIS_URL: url('redis', 'rediss').optional().describe('A Redis of your own; then none is embedded.'),
+  REDIS_URL: redisUrl
+    .optional()
+    .describe(
+      'A Redis of your own, a Sentinel or a Cluster, in the forms of [docs/redis.md](docs/redis.md); then none is embedded.',
+    ),
+  REDIS_TLS_CA: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("PEM (or the path of such a file) of the private CAs that Redis' certificate may come from."),
+  REDIS_MIN_REPLICAS: wholeNumber(0, 10)
+    .default(0)
+    .describe('Replicas that must have an upload before it is accepted; a failover then loses none.'),
   REDIS_PREFIX: z
     .string()
     .regex(/^[\w-]+$/, 'Must have only letters, digits, _ and -.')
@@ -55,25 +97,20 @@ export const VARIABLES = z.object({
     .describe('First part of every Redis key.'),
   CONVEX_PORT: port(3210).describe('Port of the embedded Convex.'),
   CONVEX_URL: url('http', 'https').optional().describe('A Convex deployment of your own; then none is embedded.'),
-  S3_BUCKET: z.string().min(3).optional().describe('Bucket for the objects; without it they are kept on disk.'),
-  S3_ENDPOINT_URL: url('http', 'https').optional().describe('Endpoint of an S3-compatible store; without it AWS.'),
-  S3_FORCE_PATH_STYLE: flag(false).describe('`true` puts the bucket in the path instead of the host name.'),
-  S3_PUBLIC_BASE_URL: url('http', 'https')
-    .optional()
-    .describe('Base of unsigned URLs for public assets, a CDN for example.'),
-  S3_PRESIGN_EXPIRES: wholeNumber(60, 604_800).default(3600).describe('Seconds a signed URL lives.'),
-  S3_SSE: z
-    .enum(['AES256', 'aws:kms'])
-    .optional()
-    .describe('Encryption asked of the store and confirmed in its answer.'),
-  S3_KMS_KEY_ID: z.string().min(1).optional().describe('Key for `S3_SSE=aws:kms`.'),
-  AWS_REGION: z.string().min(1).default('us-east-1').describe('Region of the bucket.'),
+  BACKLOG_MAX_JOBS: wholeNumber(1, 1e9)
+    .default(100_000)
+    .describe('Jobs that may wait; with more, uploads are answered 503 until some are done.'),
+  BACKLOG_MAX_BYTES: wholeNumber(1, Number.MAX_SAFE_INTEGER)
+    .default(2 ** 40)
+    .describe('Announced bytes that may wait; the same.'),
+  ...S3_VARIABLES,
 });
 
 type Variables = z.infer<typeof VARIABLES>;
 
 /** The frozen settings of one process. Times in seconds or as named; paths absolute. */
 export interface Config {
+  readonly environment: string;
   readonly host: string;
   readonly port: number;
   readonly metricsPort: number;
@@ -82,25 +119,33 @@ export interface Config {
   readonly signingKey: string;
   readonly admin: { readonly user: string; readonly password: string | undefined };
   readonly uploadRoots: readonly string[];
+  readonly urlOrigins: UrlOrigins;
   readonly lanes: readonly ('small' | 'large' | 'maintenance')[];
   readonly logLevel: Variables['LOG_LEVEL'];
-  readonly redis: { readonly url: string; readonly prefix: string };
+  readonly redis: {
+    readonly url: string;
+    readonly prefix: string;
+    readonly tlsCa: string | undefined;
+    readonly minReplicas: number;
+  };
   readonly convexUrl: string;
+  /** How much may wait before no more is taken in. */
+  readonly backlog: { readonly jobs: number; readonly bytes: number };
   readonly store: StoreConfig;
   readonly urls: { readonly publicBaseUrl: string | undefined; readonly expiresSeconds: number };
 }
 
-export type StoreConfig =
-  | { readonly kind: 'disk'; readonly dir: string }
-  | {
-      readonly kind: 's3';
-      readonly bucket: string;
-      readonly endpoint: string | undefined;
-      readonly forcePathStyle: boolean;
-      readonly region: string;
-      readonly sse: Variables['S3_SSE'];
-      readonly kmsKeyId: string | undefined;
-    };
+/** What `url` origins may be. */
+export interface UrlOrigins {
+  readonly ports: readonly number[];
+  /** Address ranges allowed besides the public ones. */
+  readonly allowCidrs: readonly string[];
+  readonly maxBytes: number;
+  readonly maxSeconds: number;
+  readonly minBytesPerSecond: number;
+}
+
+export type StoreConfig = { readonly kind: 'disk'; readonly dir: string } | S3Config;
 
 /** What is wrong with the environment, every mistake at once. Processes print it and exit with 78 (EX_CONFIG). */
 export class ConfigError extends Error {
@@ -112,15 +157,15 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
   const parsed = VARIABLES.safeParse(given, { error: inWords });
   if (!parsed.success) {
-    const mistakes = parsed.error.issues.map((issue) => `  ${issue.path.join('.')}: ${issue.message}`);
-    throw new ConfigError(`The environment is not usable:\n${mistakes.join('\n')}`);
+    throw configError(parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`));
   }
   const v = parsed.data;
-  if (v.S3_SSE === 'aws:kms' && !v.S3_KMS_KEY_ID) {
-    throw new ConfigError('The environment is not usable:\n  S3_KMS_KEY_ID: Is missing; S3_SSE=aws:kms needs it.');
-  }
+  const mistakes = s3Mistakes(v);
+  if (mistakes.length > 0) throw configError(mistakes);
   const dataDir = resolve(v.REELAY_DATA);
+  const store: StoreConfig = s3Config(v) ?? { kind: 'disk', dir: resolve(dataDir, 'objects') };
   return Object.freeze({
+    environment: v.REELAY_ENV,
     host: v.REELAY_HOST,
     port: v.PORT,
     metricsPort: v.METRICS_PORT,
@@ -129,24 +174,28 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     signingKey: v.REELAY_SIGNING_KEY ?? resolve(dataDir, 'signing-key.pem'),
     admin: { user: v.REELAY_ADMIN_USER, password: v.REELAY_ADMIN_PASSWORD },
     uploadRoots: v.UPLOAD_ROOTS.map((root) => resolve(root)),
+    urlOrigins: Object.freeze({
+      ports: v.URL_ORIGIN_PORTS,
+      allowCidrs: v.URL_ORIGIN_ALLOW_CIDRS,
+      maxBytes: v.URL_ORIGIN_MAX_BYTES,
+      maxSeconds: v.URL_ORIGIN_MAX_SECONDS,
+      minBytesPerSecond: v.URL_ORIGIN_MIN_BYTES_PER_SECOND,
+    }),
     lanes: v.LANES,
     logLevel: v.LOG_LEVEL,
-    redis: { url: v.REDIS_URL ?? `redis://127.0.0.1:${v.REDIS_PORT}`, prefix: v.REDIS_PREFIX },
+    redis: {
+      url: v.REDIS_URL ?? `redis://127.0.0.1:${v.REDIS_PORT}`,
+      prefix: v.REDIS_PREFIX,
+      tlsCa: v.REDIS_TLS_CA,
+      minReplicas: v.REDIS_MIN_REPLICAS,
+    },
+    backlog: { jobs: v.BACKLOG_MAX_JOBS, bytes: v.BACKLOG_MAX_BYTES },
     convexUrl: v.CONVEX_URL ?? `http://127.0.0.1:${v.CONVEX_PORT}`,
-    store: storeConfig(v, dataDir),
+    store,
     urls: { publicBaseUrl: v.S3_PUBLIC_BASE_URL?.replace(/\/+$/, ''), expiresSeconds: v.S3_PRESIGN_EXPIRES },
   });
 }
 
-function storeConfig(v: Variables, dataDir: string): StoreConfig {
-  if (!v.S3_BUCKET) return { kind: 'disk', dir: resolve(dataDir, 'objects') };
-  return {
-    kind: 's3',
-    bucket: v.S3_BUCKET,
-    endpoint: v.S3_ENDPOINT_URL,
-    forcePathStyle: v.S3_FORCE_PATH_STYLE,
-    region: v.AWS_REGION,
-    sse: v.S3_SSE,
-    kmsKeyId: v.S3_KMS_KEY_ID,
-  };
+function configError(mistakes: readonly string[]): ConfigError {
+  return new ConfigError(`The environment is not usable:\n${mistakes.map((mistake) => `  ${mistake}`).join('\n')}`);
 }
