@@ -12,7 +12,7 @@ export function welcome(config: Config, seconds: number): string {
     ['Dashboard', `${api}/`],
     ['Queues (Bull Board)', `${api}/admin/queues`],
     ['Convex', config.convexUrl],
-    ['Redis', config.redis.url.replace(/\/\/[^@/]*@/, '//')],
+    ['Redis', config.redis.shownUrl],
     ['Metrics of the API', `${api}/metrics`],
     ['Metrics of the worker', `${localUrl(config.host, config.metricsPort)}/metrics`],
     ['Credentials', credentials],

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { z } from 'zod';
 import { inWords, wholeNumber } from '#mistakes';
-import { parseRedisUrl } from '#redis/address.ts';
+import { parseRedisUrl, printRedisAddress, redisAddress } from '#redis/address.ts';
 import { list, url } from './config-forms.ts';
 import { S3_VARIABLES, type S3Config, s3Config, s3Mistakes } from './config-s3.ts';
 
@@ -13,7 +13,7 @@ const cidr = z
     (text) => isCidr(text) && Number(text.split('/')[1]) >= 8,
     'Must be a range like 10.1.0.0/16, /8 at the widest.',
   );
-const redisUrl = z.string().superRefine((text, check) => {
+const redisUrlText = z.string().superRefine((text, check) => {
   const read = parseRedisUrl(text);
   for (const message of 'mistakes' in read ? read.mistakes : []) check.addIssue({ code: 'custom', message });
 });
@@ -77,7 +77,7 @@ export const VARIABLES = z.object({
     .default('info')
     .describe('Least level that is logged.'),
   REDIS_PORT: port(6390).describe('Port of the embedded Redis.'),
-  REDIS_URL: redisUrl
+  REDIS_URL: redisUrlText
     .optional()
     .describe(
       'A Redis of your own, a Sentinel or a Cluster, in the forms of [docs/redis.md](docs/redis.md); then none is embedded.',
@@ -124,6 +124,8 @@ export interface Config {
   readonly logLevel: Variables['LOG_LEVEL'];
   readonly redis: {
     readonly url: string;
+    /** The same for people: without user and password. */
+    readonly shownUrl: string;
     readonly prefix: string;
     readonly tlsCa: string | undefined;
     readonly minReplicas: number;
@@ -164,6 +166,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
   if (mistakes.length > 0) throw configError(mistakes);
   const dataDir = resolve(v.REELAY_DATA);
   const store: StoreConfig = s3Config(v) ?? { kind: 'disk', dir: resolve(dataDir, 'objects') };
+  const redisUrl = v.REDIS_URL ?? `redis://127.0.0.1:${v.REDIS_PORT}`;
   return Object.freeze({
     environment: v.REELAY_ENV,
     host: v.REELAY_HOST,
@@ -184,7 +187,8 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     lanes: v.LANES,
     logLevel: v.LOG_LEVEL,
     redis: {
-      url: v.REDIS_URL ?? `redis://127.0.0.1:${v.REDIS_PORT}`,
+      url: redisUrl,
+      shownUrl: printRedisAddress(redisAddress(redisUrl)),
       prefix: v.REDIS_PREFIX,
       tlsCa: v.REDIS_TLS_CA,
       minReplicas: v.REDIS_MIN_REPLICAS,

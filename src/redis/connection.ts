@@ -1,40 +1,82 @@
-import { type Cluster, Redis, type RedisOptions } from 'ioredis';
+import { Cluster, Redis } from 'ioredis';
 import { AppError } from '#errors';
+import { redisAddress } from './address.ts';
+import { clusterOptions, type RedisRole, type RedisTrust, redisOptions } from './options.ts';
+
+export type { RedisRole } from './options.ts';
 
 /** One Redis, or a Cluster of them; what is stored of one thing shares a hash tag, so both are used alike. */
 export type RedisConnection = Redis | Cluster;
 
 /**
- * How a process talks to Redis. A `caller` (API, cache) fails at once while Redis is away, so that it can
- * say so; a `worker` waits for it to come back.
+ * A connection to what `url` names (`parseRedisUrl`), which keeps trying to (re)connect, every 2 s at the most, and
+ * follows a failover to the new master. Close it with `quit()` or `disconnect()`. Throws a plain `Error` for a URL that
+ * is of no known form.
  */
-export type RedisRole = 'caller' | 'worker';
-
-const ROLES = {
-  caller: { enableOfflineQueue: false, maxRetriesPerRequest: 0, commandTimeout: 3_000, connectTimeout: 2_000 },
-  worker: { maxRetriesPerRequest: null },
-} satisfies Record<RedisRole, RedisOptions>;
-
-/** A connection that keeps trying to (re)connect, every 2 s at the most. Close it with `quit()` or `disconnect()`. */
-export function connectRedis(url: string, role: RedisRole, onError: (error: Error) => void): RedisConnection {
-  const redis = new Redis(url, { ...ROLES[role], retryStrategy: (times: number) => Math.min(times * 100, 2_000) });
+export function connectRedis(
+  url: string,
+  role: RedisRole,
+  onError: (error: Error) => void,
+  trust: RedisTrust = {},
+): RedisConnection {
+  const address = redisAddress(url);
+  const redis =
+    address.kind === 'cluster'
+      ? new Cluster([...address.hosts], clusterOptions(address, role, trust))
+      : new Redis(redisOptions(address, role, trust));
   redis.on('error', onError);
   return redis;
 }
 
-/** Resolves once the connection has been made; what a process does before its first command. Waits at most `timeoutMs`. */
+/**
+ * Resolves once the connection has been made; what a process does before its first command. Throws `QUEUE_UNAVAILABLE`,
+ * saying why, at once when Redis refuses who we are or we refuse who it is, and after `timeoutMs` when nobody answers.
+ */
 export async function whenConnected(redis: RedisConnection, timeoutMs: number): Promise<void> {
   if (redis.status === 'ready') return;
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const timer = setTimeout(
-    () => reject(queueUnavailable(new Error(`no connection within ${timeoutMs} ms`))),
-    timeoutMs,
-  );
-  redis.once('ready', resolve);
+  let last: Error | undefined;
+  const note = (error: Error) => {
+    last = reasonOf(error);
+    const refusal = refusalOf(last);
+    if (refusal) reject(new AppError('QUEUE_UNAVAILABLE', refusal, { cause: last }));
+  };
+  const timer = setTimeout(() => {
+    const reason = last ? `: ${last.message || ('code' in last ? last.code : last.name)}` : '';
+    reject(
+      new AppError('QUEUE_UNAVAILABLE', `Redis did not answer within ${timeoutMs / 1_000} s${reason}.`, {
+        cause: last,
+      }),
+    );
+  }, timeoutMs);
+  redis.once('ready', resolve).on('error', note);
   await promise.finally(() => {
     clearTimeout(timer);
-    redis.off('ready', resolve);
+    redis.off('ready', resolve).off('error', note);
   });
+}
+
+/** A Cluster says that no node answers, and keeps the words of the last one. */
+function reasonOf(error: Error & { lastNodeError?: unknown }): Error {
+  return error.lastNodeError instanceof Error ? error.lastNodeError : error;
+}
+
+/** Codes of OpenSSL and Node for a certificate that is not to be trusted. */
+const UNTRUSTED =
+  /^(SELF_SIGNED_CERT|DEPTH_ZERO_SELF_SIGNED|UNABLE_TO_(VERIFY|GET_ISSUER)|CERT_|ERR_TLS_CERT_ALTNAME_INVALID)/;
+
+/** What waiting does not mend, in a sentence for the person who set the variables. */
+function refusalOf({ message, code }: Error & { code?: string }): string | undefined {
+  if (/WRONGPASS|NOAUTH|NOPERM|invalid password/.test(message)) {
+    return `Redis refuses the login: ${message}. Correct user and password in REDIS_URL, or the rights of the user.`;
+  }
+  if (/DB index is out of range|SELECT is not allowed/.test(message)) {
+    return `Redis has no such database: ${message}. Correct the number at the end of REDIS_URL.`;
+  }
+  if (code !== undefined && UNTRUSTED.test(code)) {
+    return `The certificate of Redis is not trusted: ${message}. Name its CA in REDIS_TLS_CA, and its host as the certificate does.`;
+  }
+  return undefined;
 }
 
 /** What any failure of Redis becomes for our callers; its own words are for the log. */
