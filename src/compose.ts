@@ -1,10 +1,16 @@
+import { randomUUID } from 'node:crypto';
+import { createLastKnown, type LastKnown } from '#cache/last-known.ts';
 import { createUrlCache, type UrlCache } from '#cache/url-cache.ts';
 import type { Config } from '#config';
+import { toAppError } from '#errors';
 import { createLogger, type Logger } from '#log';
+import { type AuditLog, createAuditLog } from '#metadata/audit-log.ts';
 import { createConvexMetadata } from '#metadata/convex.ts';
-import type { Metadata } from '#metadata/metadata.ts';
+import { createFlags, type Flags } from '#metadata/flags.ts';
+import type { AssetRow, Metadata } from '#metadata/metadata.ts';
 import { deriveSecret, loadSigningKey, type SigningKey, serviceTokens } from '#metadata/service-token.ts';
 import { createStatusOutbox, type StatusOutbox } from '#metadata/status-outbox.ts';
+import { rowOf } from '#metadata/status-row.ts';
 import { createMetrics, type Metrics } from '#metrics';
 import { createProducer, type Producer } from '#queues/producer.ts';
 import type { RedisConnection } from '#redis/connection.ts';
@@ -23,6 +29,9 @@ export interface Composed {
   readonly store: Store;
   readonly metadata: Metadata;
   readonly outbox: StatusOutbox;
+  readonly audit: AuditLog;
+  readonly flags: Flags;
+  readonly lastKnown: LastKnown<AssetRow>;
   readonly producer: Producer;
   readonly urlCache: UrlCache;
   /** Secret of the URLs that the disk store signs and the API serves. */
@@ -42,7 +51,7 @@ export async function compose(config: Config, name: string, role: RedisRole): Pr
   const metrics = createMetrics();
   const signingKey = await loadSigningKey(config.signingKey);
   const urlSecret = deriveSecret(signingKey, 'object-urls');
-  const onError = (doing: string) => (error: unknown) => log.warn({ err: error }, doing);
+  const onError = (doing: string) => (error: unknown) => log.warn({ code: toAppError(error).code, err: error }, doing);
 
   const redis = connectRedis(config.redis.url, role, onError('Redis is not answering'));
   await whenConnected(redis, CONNECT_WITHIN);
@@ -59,6 +68,25 @@ export async function compose(config: Config, name: string, role: RedisRole): Pr
     onError: onError('The status outbox could not be flushed'),
   });
   const producer = createProducer(redis, prefix, onError('A queue had an error'));
+  const audit = createAuditLog({
+    ...{ redis, prefix, metadata, clock: Date.now, newId: randomUUID },
+    onError: onError('The audit could not be flushed'),
+    onRefused: (entry, err) =>
+      log.error({ entry, err }, 'Convex refused an entry of the audit; this line is all of it'),
+  });
+  const flags = createFlags({
+    ...{ metadata, environment: config.environment, clock: Date.now },
+    onError: onError('The flags could not be read'),
+  });
+  const lastKnown = createLastKnown<AssetRow>({
+    ...{ redis, prefix },
+    waiting: async (assetId) => {
+      const update = await outbox.get(assetId);
+      return update && rowOf(update);
+    },
+    batch: producer.getBatch,
+    onError: (error, doing) => onError(`Redis failed at ${doing}`)(error),
+  });
   const urlCache = createUrlCache({
     redis,
     prefix,
@@ -66,7 +94,12 @@ export async function compose(config: Config, name: string, role: RedisRole): Pr
     publicBaseUrl: config.urls.publicBaseUrl,
     memory: { max: 50_000, ttlMs: 30_000 },
     clock: Date.now,
-    load: (assetIds) => metadata.getAssets(assetIds),
+    async load(assetIds) {
+      const rows = await metadata.getAssets(assetIds);
+      lastKnown.note(rows);
+      return rows;
+    },
+    recall: lastKnown.recall,
     sign: ({ s3Key, ...entry }, { download }) =>
       store.signGet(s3Key, {
         expiresInSeconds: config.urls.expiresSeconds,
@@ -85,6 +118,9 @@ export async function compose(config: Config, name: string, role: RedisRole): Pr
     store,
     metadata,
     outbox,
+    audit,
+    flags,
+    lastKnown,
     producer,
     urlCache,
     urlSecret,

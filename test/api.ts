@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdir, mkdtemp, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,13 +6,16 @@ import { newApiKey } from '#api/api-key.ts';
 import { createApi } from '#api/app.ts';
 import type { ApiPorts } from '#api/ports.ts';
 import { serve } from '#api/serve.ts';
+import { createLastKnown } from '#cache/last-known.ts';
 import { createUrlCache } from '#cache/url-cache.ts';
 import type { EntityRef } from '#domain';
 import { createLogger } from '#log';
+import { createAuditLog } from '#metadata/audit-log.ts';
 import { createConvexMetadata } from '#metadata/convex.ts';
-import type { ApiKey } from '#metadata/metadata.ts';
+import type { ApiKey, AssetRow } from '#metadata/metadata.ts';
 import { generateSigningKey, loadSigningKey, signViewerToken, verifyViewerToken } from '#metadata/service-token.ts';
 import { createStatusOutbox } from '#metadata/status-outbox.ts';
+import { rowOf } from '#metadata/status-row.ts';
 import { createMetrics } from '#metrics';
 import { createProducer } from '#queues/producer.ts';
 import { connectRedis, type RedisConnection, whenConnected } from '#redis/connection.ts';
@@ -70,11 +73,27 @@ export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
   const metadata = createConvexMetadata({ url: engine.url, token: engine.token, mutationTimeoutMs: 5_000 });
   const outbox = createStatusOutbox({ redis, prefix, metadata });
   const producer = createProducer(redis, prefix, () => {});
+  const audit = createAuditLog({
+    ...{ redis, prefix, metadata, clock: Date.now, newId: randomUUID },
+    ...{ onError: () => {}, onRefused: () => {} },
+  });
+  const lastKnown = createLastKnown<AssetRow>({
+    ...{ redis, prefix, batch: producer.getBatch, onError: () => {} },
+    waiting: async (assetId) => {
+      const update = await outbox.get(assetId);
+      return update && rowOf(update);
+    },
+  });
   const publicUrl = 'http://api.example';
   const urlCache = createUrlCache({
     ...{ redis, prefix, publicUrl, publicBaseUrl: options.publicBaseUrl, clock: Date.now },
     memory: { max: 1_000, ttlMs: 30_000 },
-    load: (assetIds) => metadata.getAssets(assetIds),
+    async load(assetIds) {
+      const rows = await metadata.getAssets(assetIds);
+      lastKnown.note(rows);
+      return rows;
+    },
+    recall: lastKnown.recall,
     sign: ({ s3Key, ...entry }, { download }) => {
       const filename = downloadName({ ...entry, scene: entry.entity.scene });
       return store.signGet(s3Key, { expiresInSeconds: 3_600, filename, download });
@@ -83,7 +102,7 @@ export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
   });
   const admin = { user: 'admin', password: 'correct-horse' };
   const app = createApi({
-    ...{ store, metadata, outbox, producer, urlCache, log, metrics: createMetrics(), clock: Date.now },
+    ...{ store, metadata, outbox, audit, lastKnown, producer, urlCache, log, metrics: createMetrics(), clock: Date.now },
     config: { uploadRoots: [root], admin: options.closedBoard ? { user: 'admin', password: undefined } : admin },
     verifyViewer: (token) => verifyViewerToken(signingKey, token),
     verifyDiskUrl: (pathAndQuery) => verifyDiskUrl(urlSecret, pathAndQuery, Date.now()),

@@ -1,9 +1,11 @@
+import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { type Config, readConfig } from '#config';
 import { createLogger } from '#log';
+import { createAuditLog } from '#metadata/audit-log.ts';
 import { createConvexMetadata } from '#metadata/convex.ts';
 import { createStatusOutbox } from '#metadata/status-outbox.ts';
 import { createMetrics } from '#metrics';
@@ -47,6 +49,10 @@ export async function openWorkerParts(): Promise<WorkerParts> {
     log: createLogger(config, 'test'),
     metrics: createMetrics(),
     outbox: createStatusOutbox({ redis, prefix: config.redis.prefix, metadata }),
+    audit: createAuditLog({
+      ...{ redis, prefix: config.redis.prefix, metadata, clock: Date.now, newId: randomUUID },
+      ...{ onError: () => undefined, onRefused: () => undefined },
+    }),
     async stage(key, bytes) {
       const source = { size: bytes.length, open: async (offset: number) => Readable.from([bytes.subarray(offset)]) };
       await store.put(key, source, { contentType: 'application/octet-stream' });

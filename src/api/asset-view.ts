@@ -1,6 +1,6 @@
 import type { AssetStatus, AssetType, Visibility } from '#domain';
 import type { ErrorFacts } from '#errors';
-import type { AssetRow, StatusUpdate } from '#metadata/metadata.ts';
+import type { AssetRow } from '#metadata/metadata.ts';
 
 /** An asset as callers see it. */
 export interface AssetView {
@@ -40,10 +40,4 @@ export interface AssetView {
 export function viewRow(row: AssetRow): AssetView {
   const { entity, s3Url: _url, urlExpiresAt: _expiry, acceptedSeq: _seq, createdBy: _key, ...shown } = row;
   return { ...shown, ...entity, renditions: { status: 'none' } };
-}
-
-/** An accepted asset whose row is still on its way to Convex. */
-export function viewUpdate({ facts, fence: _fence, ...status }: StatusUpdate): AssetView {
-  const { entity, acceptedSeq: _seq, createdBy: _key, jobId: _job, ...shown } = facts;
-  return { ...shown, ...status, ...entity, current: false, renditions: { status: 'none' } };
 }

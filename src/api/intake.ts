@@ -4,6 +4,7 @@ import pLimit from 'p-limit';
 import type { AssetFacts, EntityRef } from '#domain';
 import type { Logger } from '#log';
 import type { StatusUpdate } from '#metadata/metadata.ts';
+import { rowOf } from '#metadata/status-row.ts';
 import { JOBS, type PackFile } from '#queues/catalog.ts';
 import { packFiles } from '#queues/packing.ts';
 import type { AcceptedBatch, PlannedPack } from '#queues/producer.ts';
@@ -39,7 +40,7 @@ export interface UploadAnswer {
   }[];
 }
 
-type Ports = Pick<ApiPorts, 'store' | 'producer' | 'outbox' | 'metadata' | 'metrics'>;
+type Ports = Pick<ApiPorts, 'store' | 'producer' | 'outbox' | 'lastKnown' | 'metadata' | 'metrics'>;
 
 /** The facts of the request that `res` answers. */
 export function intakeOf(
@@ -119,6 +120,7 @@ async function announceFiles(ports: Ports, intake: Intake, accepted: AcceptedBat
       return { facts: asset, ...start, size, maxAttempts: JOBS.upload.attempts };
     }),
   );
+  ports.lastKnown.note(updates.map(rowOf));
   await ports.outbox.put(updates).catch((err: unknown) => log.warn({ err }, 'Pending statuses were not written'));
 }
 

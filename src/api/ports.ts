@@ -1,7 +1,9 @@
+import type { LastKnown } from '#cache/last-known.ts';
 import type { UrlCache } from '#cache/url-cache.ts';
 import type { Config } from '#config';
 import type { Logger } from '#log';
-import type { Metadata } from '#metadata/metadata.ts';
+import type { AuditLog } from '#metadata/audit-log.ts';
+import type { AssetRow, Metadata } from '#metadata/metadata.ts';
 import type { StatusOutbox } from '#metadata/status-outbox.ts';
 import type { Metrics } from '#metrics';
 import type { Producer } from '#queues/producer.ts';
@@ -10,11 +12,15 @@ import type { Store } from '#storage/store.ts';
 
 /** What the API is a function of. */
 export interface ApiPorts {
-  readonly config: Pick<Config, 'uploadRoots' | 'admin'>;
+  readonly config: Pick<Config, 'uploadRoots' | 'urlOrigins' | 'admin'>;
   readonly store: Store;
   readonly metadata: Metadata;
   /** Status writes on their way to Convex: what was accepted can be seen before its row is there. */
   readonly outbox: Pick<StatusOutbox, 'put' | 'get' | 'size'>;
+  /** Rows for the time Convex is away. */
+  readonly lastKnown: LastKnown<AssetRow>;
+  /** Where deeds that somebody may ask about later are recorded. */
+  readonly audit: Pick<AuditLog, 'record'>;
   readonly producer: Producer;
   readonly urlCache: UrlCache;
   readonly log: Logger;

@@ -2,7 +2,7 @@ import type { RequestHandler, Router } from 'express';
 import type { UrlWish } from '#cache/choose-url.ts';
 import type { Found } from '#cache/lookup.ts';
 import { requireReady, type ServedUrl } from '#cache/url-cache.ts';
-import { toAppError } from '#errors';
+import { AppError, toAppError } from '#errors';
 import { downloadName } from '#storage/keys.ts';
 import { noAsset } from './assets.ts';
 import { type Access, type Caller, callerOf } from './auth.ts';
@@ -55,6 +55,7 @@ export function urls(router: Router, ports: ApiPorts, access: Access): void {
     const answers = assetIds.map(async (assetId): Promise<UrlAnswer> => {
       try {
         const one = found.get(assetId);
+        if (one instanceof AppError) throw one;
         if (!one || !(await mayRead(caller, one))) throw noAsset(assetId);
         return { assetId, ...(await serve(one)) };
       } catch (error) {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { ASSET_STATUSES, ASSET_TYPES } from '#domain';
 
-const urlEntry = z.object({
+export const urlEntry = z.object({
   assetId: z.string(),
   entity: z.object({ project: z.string(), session: z.string(), scene: z.string().optional() }),
   assetType: z.enum(ASSET_TYPES),

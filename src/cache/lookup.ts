@@ -1,4 +1,5 @@
 import type { LRUCache } from 'lru-cache';
+import { AppError, toAppError } from '#errors';
 import type { UrlEntry } from './entry.ts';
 import type { Patience } from './patience.ts';
 import type { Remembered, SharedLayer } from './shared-layer.ts';
@@ -8,9 +9,13 @@ export interface Found {
   readonly servedFrom: 'memory' | 'redis' | 'convex';
 }
 
+/** What was found, or why it cannot be told: `GONE` by a tombstone, `METADATA_UNAVAILABLE`. */
+export type Sought = Found | AppError;
+
 /** Memory, Redis, then Convex, with one search at a time for each id. */
 export interface Lookup {
-  findMany(assetIds: readonly string[]): Promise<Map<string, Found>>;
+  /** Ids that Convex does not know are left out. */
+  findMany(assetIds: readonly string[]): Promise<Map<string, Sought>>;
   /** Keeps a newer URL where the asset is remembered already. */
   refresh(entry: UrlEntry): Promise<void>;
   /** Drops them from memory; a search under way does not put them back, nor do later readers join it. */
@@ -24,15 +29,17 @@ interface LookupPorts {
   readonly shared: SharedLayer;
   readonly patience: Patience;
   readonly load: (assetIds: readonly string[]) => Promise<readonly UrlEntry[]>;
+  readonly recall: (assetIds: readonly string[]) => Promise<ReadonlyMap<string, UrlEntry | 'deleted'>>;
+  readonly onError: (error: unknown, doing: string) => void;
 }
 
 /** One search for some ids; several readers may wait for it. */
 interface Flight {
   readonly forgotten: Set<string>;
-  readonly result: Promise<Map<string, Found>>;
+  readonly result: Promise<Map<string, Sought>>;
 }
 
-export function createLookup({ memory, shared, patience, load }: LookupPorts): Lookup {
+export function createLookup({ memory, shared, patience, load, recall, onError }: LookupPorts): Lookup {
   const flights = new Map<string, Flight>();
 
   function depart(assetIds: readonly string[]): Flight {
@@ -45,22 +52,38 @@ export function createLookup({ memory, shared, patience, load }: LookupPorts): L
     return flight;
   }
 
-  async function search(assetIds: readonly string[], forgotten: Set<string>): Promise<Map<string, Found>> {
+  async function search(assetIds: readonly string[], forgotten: Set<string>): Promise<Map<string, Sought>> {
     const remembered = await patience('reading URLs', () => shared.read(assetIds));
     const found = new Map<string, Found>();
     for (const [assetId, { value }] of remembered ?? []) {
       if (value && value !== 'deleted') found.set(assetId, { entry: value, servedFrom: 'redis' });
     }
     const missing = assetIds.filter((assetId) => !found.has(assetId));
+    let instead: Iterable<readonly [string, Sought]> = [];
     if (missing.length > 0) {
-      const rows = (await load(missing)).map((row) => buried(row, remembered?.get(row.assetId)));
-      if (remembered) await fill(rows, remembered, forgotten);
-      for (const entry of rows) found.set(entry.assetId, { entry, servedFrom: 'convex' });
+      try {
+        const rows = (await load(missing)).map((row) => buried(row, remembered?.get(row.assetId)));
+        if (remembered) await fill(rows, remembered, forgotten);
+        for (const entry of rows) found.set(entry.assetId, { entry, servedFrom: 'convex' });
+      } catch (error) {
+        instead = await fallBack(missing, toAppError(error));
+      }
     }
     for (const [assetId, { entry }] of found) {
       if (entry.status === 'ready' && !forgotten.has(assetId)) memory.set(assetId, entry);
     }
-    return found;
+    return new Map<string, Sought>([...found, ...instead]);
+  }
+
+  /** What is last known of assets that could not be loaded, which is not remembered as found; of the others why not. */
+  async function fallBack(assetIds: readonly string[], failure: AppError): Promise<[string, Sought][]> {
+    onError(failure, 'asking Convex');
+    const known = failure.unavailable ? await recall(assetIds) : undefined;
+    return assetIds.map((assetId) => {
+      const entry = known?.get(assetId);
+      if (entry === 'deleted') return [assetId, deletedAsset(assetId)];
+      return [assetId, entry ? { entry, servedFrom: 'redis' } : failure];
+    });
   }
 
   /** Only what is `ready` is final and thus remembered; what lost against an invalidation is not. */
@@ -90,7 +113,7 @@ export function createLookup({ memory, shared, patience, load }: LookupPorts): L
 
   return {
     async findMany(assetIds) {
-      const found = new Map<string, Found>();
+      const found = new Map<string, Sought>();
       const waited = new Map<string, Flight>();
       const missing: string[] = [];
       for (const assetId of new Set(assetIds)) {
@@ -125,4 +148,8 @@ export function createLookup({ memory, shared, patience, load }: LookupPorts): L
 /** A row that Convex still shows, though the tombstone knows it was deleted. */
 function buried(row: UrlEntry, remembered: Remembered | undefined): UrlEntry {
   return remembered?.value === 'deleted' ? { ...row, status: 'deleted' } : row;
+}
+
+export function deletedAsset(assetId: string): AppError {
+  return new AppError('GONE', `Asset ${assetId} was deleted.`);
 }

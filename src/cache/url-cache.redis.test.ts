@@ -29,6 +29,7 @@ test('on a real Redis: entries and tombstones expire, drops are heard, and an ou
           const facts = { assetId, entity, assetType: 'manifest', filename: row.value, contentType: 'a/b' } as const;
           return { ...facts, visibility: 'private', status: 'ready', s3Key: 'k', s3Url: '/u', urlExpiresAt: 8e15 };
         }),
+      recall: async () => new Map(),
       sign: async () => ({ url: '/signed', expiresAt: 8e15 }),
       onError: () => {},
     });

@@ -33,6 +33,7 @@ function world(own: Partial<UrlCachePorts> = {}) {
   const prefix = `cache-${++prefixes}`;
   const redis: Redis = new RedisMock({ port: prefixes });
   const rows = new Map<string, UrlEntry>();
+  const known = new Map<string, UrlEntry | 'deleted'>();
   const state = { now: 1, loads: [] as string[][], signs: 0, errors: [] as string[] };
   const cache = (ports: Partial<UrlCachePorts> = {}) => {
     const made = createUrlCache({
@@ -42,6 +43,7 @@ function world(own: Partial<UrlCachePorts> = {}) {
         state.loads.push([...assetIds]);
         return assetIds.flatMap((assetId) => rows.get(assetId) ?? []);
       },
+      recall: async (assetIds) => new Map([...known].filter(([assetId]) => assetIds.includes(assetId))),
       sign: async ({ assetId }) => ({ url: `/signed/${++state.signs}/${assetId}`, expiresAt: state.now + 60 * MINUTE }),
       onError: (_error, doing) => state.errors.push(doing),
       ...own,
@@ -55,7 +57,7 @@ function world(own: Partial<UrlCachePorts> = {}) {
     if (!one) throw new Error(`${assetId} was not found`);
     return one;
   };
-  return { redis, prefix, rows, state, cache, found };
+  return { redis, prefix, rows, known, state, cache, found };
 }
 
 describe('layers', () => {
@@ -111,7 +113,7 @@ describe('layers', () => {
       return [entry('a')];
     };
     const one = cache({ load });
-    await expect(one.findMany(['a', 'b'])).rejects.toMatchObject({ code: 'METADATA_UNAVAILABLE' });
+    await expect(one.find('a')).rejects.toMatchObject({ code: 'METADATA_UNAVAILABLE' });
     away = false;
     expect((await found(one, 'a')).servedFrom).toBe('convex');
   });
@@ -121,6 +123,45 @@ describe('layers', () => {
     rows.set('a', entry('a'));
     await redis.hset(`${prefix}:url:a`, 'entry', '{"assetId":"a"}');
     expect((await found(cache(), 'a')).servedFrom).toBe('convex');
+  });
+});
+
+describe('with Convex away', () => {
+  const away = () => Promise.reject(new AppError('METADATA_UNAVAILABLE', 'away'));
+
+  test('each id has its own answer: what is remembered, what is last known, that it was deleted, or why not', async () => {
+    const { rows, known, state, cache, found } = world();
+    rows.set('a', entry('a'));
+    await found(cache(), 'a');
+    known.set('b', entry('b', { s3Url: undefined, urlExpiresAt: undefined })).set('c', 'deleted');
+    const one = cache({ load: away });
+    const sought = await one.findMany(['a', 'b', 'c', 'd']);
+    expect(Object.fromEntries(sought)).toMatchObject({
+      a: { servedFrom: 'redis', entry: { s3Key: 'k/a' } },
+      b: { servedFrom: 'redis', entry: { s3Key: 'k/b' } },
+      c: { code: 'GONE' },
+      d: { code: 'METADATA_UNAVAILABLE' },
+    });
+    expect(state.errors).toEqual(['asking Convex']);
+    await expect(one.find('c')).rejects.toMatchObject({ code: 'GONE' });
+    expect(await one.url(await found(one, 'b'))).toMatchObject({ servedFrom: 'signed', url: 'http://api/signed/1/b' });
+  });
+
+  test('what is last known is not remembered as found', async () => {
+    const { known, redis, prefix, cache, found } = world();
+    known.set('a', entry('a'));
+    const one = cache({ load: away });
+    await found(one, 'a');
+    known.set('a', 'deleted');
+    await expect(one.find('a')).rejects.toMatchObject({ code: 'GONE' });
+    expect(await redis.exists(`${prefix}:url:a`)).toBe(0);
+  });
+
+  test('what Convex refuses is not answered from what is last known', async () => {
+    const { known, cache } = world();
+    known.set('a', entry('a'));
+    const one = cache({ load: () => Promise.reject(new AppError('METADATA_REJECTED', 'no')) });
+    await expect(one.find('a')).rejects.toMatchObject({ code: 'METADATA_REJECTED' });
   });
 });
 
@@ -238,6 +279,17 @@ describe('the URL', () => {
     state.now = 60 * MINUTE;
     expect(await one.url(await found(one, 'a'))).toEqual({
       url: 'http://api/v1/assets/a/content',
+      servedFrom: 'content',
+    });
+    expect(state.errors).toEqual(['signing a URL', 'signing a URL']);
+  });
+
+  test('of a download that cannot be signed is the content route, which saves it too', async () => {
+    const { rows, cache, found } = world();
+    rows.set('a', entry('a'));
+    const one = cache({ sign: () => Promise.reject(new AppError('STORE_UNAVAILABLE', 'away')) });
+    expect(await one.url(await found(one, 'a'), { download: true })).toEqual({
+      url: 'http://api/v1/assets/a/content?download=1',
       servedFrom: 'content',
     });
   });

@@ -4,7 +4,7 @@ import type { RedisConnection } from '#redis/connection.ts';
 import { absolute, type Bases, type ChosenUrl, chooseUrl, storedUrl, type UrlWish } from './choose-url.ts';
 import { listenForDrops } from './drops.ts';
 import type { UrlEntry } from './entry.ts';
-import { createLookup, type Found } from './lookup.ts';
+import { createLookup, deletedAsset, type Found, type Sought } from './lookup.ts';
 import { createPatience } from './patience.ts';
 import { createSharedLayer } from './shared-layer.ts';
 
@@ -17,6 +17,8 @@ export interface UrlCachePorts extends Bases {
   readonly clock: () => number;
   /** The rows there are; throws `METADATA_UNAVAILABLE`. */
   readonly load: (assetIds: readonly string[]) => Promise<readonly UrlEntry[]>;
+  /** What is known of the rows while `load` throws that Convex is away; `deleted` for what has a tombstone. */
+  readonly recall: (assetIds: readonly string[]) => Promise<ReadonlyMap<string, UrlEntry | 'deleted'>>;
   /** A fresh signed URL, a path when the API serves it. */
   readonly sign: (entry: UrlEntry, options: { download: boolean }) => Promise<{ url: string; expiresAt: number }>;
   readonly onError: (error: unknown, doing: string) => void;
@@ -26,13 +28,20 @@ export interface ServedUrl extends ChosenUrl {
   readonly servedFrom: Found['servedFrom'] | 'signed' | 'content';
 }
 
-/** URLs by asset id: memory over Redis over Convex. Redis being away costs speed, never an answer. */
+/**
+ * URLs by asset id: memory over Redis over Convex. Redis being away costs speed, never an answer; with Convex away
+ * what is last known of an asset is the answer, and of one nobody knows `METADATA_UNAVAILABLE`.
+ */
 export interface UrlCache {
+  /** Throws `METADATA_UNAVAILABLE`, or `GONE` when Convex is away and the asset is known to be deleted. */
   find(assetId: string): Promise<Found | undefined>;
-  /** One round trip to each layer for all ids; those without a row are left out. At most 1,000. */
-  findMany(assetIds: readonly string[]): Promise<Map<string, Found>>;
   /**
-   * A URL for what was found. Throws `GONE` when it was deleted, `NOT_READY` before it is stored, `CONFLICT`
+   * One round trip to each layer for all ids, at most 1,000. Those that Convex has no row of are left out; what `find`
+   * would throw stands in the place of what was found.
+   */
+  findMany(assetIds: readonly string[]): Promise<Map<string, Sought>>;
+  /**
+   * A URL for what was found; when it cannot be signed the last one that lives, else the content route. Throws `GONE` when it was deleted, `NOT_READY` before it is stored, `CONFLICT`
    * when it failed or has no URL of the wished type.
    */
   url(found: Found, wish?: UrlWish): Promise<ServedUrl>;
@@ -54,7 +63,8 @@ export function createUrlCache(ports: UrlCachePorts): UrlCache {
     ttlResolution: 0,
   });
   const shared = createSharedLayer(redis, prefix);
-  const lookup = createLookup({ memory, shared, patience: createPatience(clock, onError), load: ports.load });
+  const patience = createPatience(clock, onError);
+  const lookup = createLookup({ memory, shared, patience, load: ports.load, recall: ports.recall, onError });
   const drops = listenForDrops(redis, prefix, lookup, onError);
 
   async function sign(found: Found, wish: UrlWish): Promise<ServedUrl> {
@@ -66,15 +76,22 @@ export function createUrlCache(ports: UrlCachePorts): UrlCache {
       return { url: absolute(url, ports), expiresAt, servedFrom: 'signed' };
     } catch (error) {
       onError(error, 'signing a URL');
-      const last = storedUrl(entry, ports, clock());
-      return last
-        ? { ...last, servedFrom: found.servedFrom }
-        : { url: `${ports.publicUrl}/v1/assets/${encodeURIComponent(entry.assetId)}/content`, servedFrom: 'content' };
+      const last = download ? undefined : storedUrl(entry, ports, clock());
+      return last ? { ...last, servedFrom: found.servedFrom } : contentRoute(entry, download);
     }
   }
 
+  function contentRoute({ assetId }: UrlEntry, download: boolean): ServedUrl {
+    const path = `/v1/assets/${encodeURIComponent(assetId)}/content${download ? '?download=1' : ''}`;
+    return { url: ports.publicUrl + path, servedFrom: 'content' };
+  }
+
   return {
-    find: async (assetId) => (await lookup.findMany([assetId])).get(assetId),
+    async find(assetId) {
+      const sought = (await lookup.findMany([assetId])).get(assetId);
+      if (sought instanceof AppError) throw sought;
+      return sought;
+    },
     findMany: lookup.findMany,
     async url(found, wish = {}) {
       requireReady(found.entry);
@@ -97,7 +114,7 @@ export function createUrlCache(ports: UrlCachePorts): UrlCache {
 /** Throws unless the asset is there to be read. */
 export function requireReady({ assetId, status }: UrlEntry): void {
   if (status === 'ready') return;
-  if (status === 'deleted') throw new AppError('GONE', `Asset ${assetId} was deleted.`);
+  if (status === 'deleted') throw deletedAsset(assetId);
   if (status === 'error') throw new AppError('CONFLICT', `Asset ${assetId} failed; its status says why.`);
   throw new AppError('NOT_READY', `Asset ${assetId} is ${status}.`);
 }

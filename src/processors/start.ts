@@ -1,6 +1,7 @@
 import type { Config } from '#config';
 import type { AppError } from '#errors';
 import type { Logger } from '#log';
+import type { AuditLog } from '#metadata/audit-log.ts';
 import { createCommitLoader } from '#metadata/commit-loader.ts';
 import type { Metadata } from '#metadata/metadata.ts';
 import type { StatusOutbox } from '#metadata/status-outbox.ts';
@@ -30,13 +31,14 @@ export interface WorkerPorts {
   readonly store: Store;
   readonly metadata: Metadata;
   readonly outbox: StatusOutbox;
+  readonly audit: AuditLog;
   readonly producer: Producer;
   close(): Promise<void>;
 }
 
 /** Starts a worker on `config.lanes`; its metrics are at `config.metricsPort`. */
 export async function startWorker(parts: WorkerPorts, config: Config): Promise<{ close(): Promise<void> }> {
-  const { redis, log, metrics, store, metadata, outbox, producer } = parts;
+  const { redis, log, metrics, store, metadata, outbox, audit, producer } = parts;
   const { prefix } = config.redis;
   const batches = createBatches(redis, prefix);
   const pending = createPendingPacks(redis, prefix);
@@ -64,13 +66,14 @@ export async function startWorker(parts: WorkerPorts, config: Config): Promise<{
     startLaneWorker(lane, { redis, prefix, processors, pending, log, metrics, onUnreadable, random: Math.random }),
   );
   outbox.start();
+  audit.start();
   log.info({ lanes: config.lanes, metricsPort: server.port }, 'The worker serves its lanes');
 
   return {
     async close() {
       await Promise.all(workers.map((worker) => worker.close(PARK_WITHIN)));
       await commits.close();
-      await outbox.stop();
+      await Promise.all([outbox.stop(), audit.stop()]);
       await server.close();
       await parts.close();
     },
