@@ -13,6 +13,7 @@ import { createStatusOutbox, type StatusOutbox } from '#metadata/status-outbox.t
 import { rowOf } from '#metadata/status-row.ts';
 import { createMetrics, type Metrics } from '#metrics';
 import { createProducer, type Producer } from '#queues/producer.ts';
+import { readCertificates } from '#redis/certificates.ts';
 import type { RedisConnection } from '#redis/connection.ts';
 import { connectRedis, type RedisRole, whenConnected } from '#redis/connection.ts';
 import { downloadName } from '#storage/keys.ts';
@@ -53,7 +54,8 @@ export async function compose(config: Config, name: string, role: RedisRole): Pr
   const urlSecret = deriveSecret(signingKey, 'object-urls');
   const onError = (doing: string) => (error: unknown) => log.warn({ code: toAppError(error).code, err: error }, doing);
 
-  const redis = connectRedis(config.redis.url, role, onError('Redis is not answering'));
+  const ca = config.redis.tlsCa === undefined ? undefined : await readCertificates(config.redis.tlsCa);
+  const redis = connectRedis(config.redis.url, role, onError('Redis is not answering'), { ca });
   await whenConnected(redis, CONNECT_WITHIN);
   const { prefix } = config.redis;
 
@@ -67,7 +69,10 @@ export async function compose(config: Config, name: string, role: RedisRole): Pr
     ...{ redis, prefix, metadata },
     onError: onError('The status outbox could not be flushed'),
   });
-  const producer = createProducer(redis, prefix, onError('A queue had an error'));
+  const producer = createProducer({
+    ...{ redis, prefix, limits: config.backlog, clock: Date.now },
+    onError: onError('A queue had an error'),
+  });
   const audit = createAuditLog({
     ...{ redis, prefix, metadata, clock: Date.now, newId: randomUUID },
     onError: onError('The audit could not be flushed'),

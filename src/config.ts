@@ -147,6 +147,7 @@ export interface UrlOrigins {
   readonly minBytesPerSecond: number;
 }
 
+export type { S3Config };
 export type StoreConfig = { readonly kind: 'disk'; readonly dir: string } | S3Config;
 
 /** What is wrong with the environment, every mistake at once. Processes print it and exit with 78 (EX_CONFIG). */

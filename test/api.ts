@@ -8,6 +8,7 @@ import type { ApiPorts } from '#api/ports.ts';
 import { serve } from '#api/serve.ts';
 import { createLastKnown } from '#cache/last-known.ts';
 import { createUrlCache } from '#cache/url-cache.ts';
+import { readConfig } from '#config';
 import type { EntityRef } from '#domain';
 import { createLogger } from '#log';
 import { createAuditLog } from '#metadata/audit-log.ts';
@@ -17,6 +18,7 @@ import { generateSigningKey, loadSigningKey, signViewerToken, verifyViewerToken 
 import { createStatusOutbox } from '#metadata/status-outbox.ts';
 import { rowOf } from '#metadata/status-row.ts';
 import { createMetrics } from '#metrics';
+import type { BacklogLimits } from '#queues/backlog.ts';
 import { createProducer } from '#queues/producer.ts';
 import { connectRedis, type RedisConnection, whenConnected } from '#redis/connection.ts';
 import { verifyDiskUrl } from '#storage/disk-url.ts';
@@ -52,7 +54,10 @@ export interface TestApi extends Pick<ApiPorts, 'store' | 'metadata' | 'outbox' 
 export interface TestApiOptions {
   readonly publicBaseUrl?: string | undefined;
   readonly closedBoard?: boolean;
+  readonly backlog?: BacklogLimits;
 }
+
+const UNBOUNDED: BacklogLimits = { jobs: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY };
 
 /** Starts it on ports, folders and a prefix of its own. */
 export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
@@ -72,7 +77,13 @@ export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
   const store = await openStore({ kind: 'disk', dir: join(dir, 'objects') }, { urlSecret, clock: Date.now });
   const metadata = createConvexMetadata({ url: engine.url, token: engine.token, mutationTimeoutMs: 5_000 });
   const outbox = createStatusOutbox({ redis, prefix, metadata });
-  const producer = createProducer(redis, prefix, () => {});
+  const producer = createProducer({
+    redis,
+    prefix,
+    limits: options.backlog ?? UNBOUNDED,
+    clock: Date.now,
+    onError: () => {},
+  });
   const audit = createAuditLog({
     ...{ redis, prefix, metadata, clock: Date.now, newId: randomUUID },
     ...{ onError: () => {}, onRefused: () => {} },
@@ -102,8 +113,23 @@ export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
   });
   const admin = { user: 'admin', password: 'correct-horse' };
   const app = createApi({
-    ...{ store, metadata, outbox, audit, lastKnown, producer, urlCache, log, metrics: createMetrics(), clock: Date.now },
-    config: { uploadRoots: [root], admin: options.closedBoard ? { user: 'admin', password: undefined } : admin },
+    ...{
+      store,
+      metadata,
+      outbox,
+      audit,
+      lastKnown,
+      producer,
+      urlCache,
+      log,
+      metrics: createMetrics(),
+      clock: Date.now,
+    },
+    config: {
+      uploadRoots: [root],
+      urlOrigins: readConfig({}).urlOrigins,
+      admin: options.closedBoard ? { user: 'admin', password: undefined } : admin,
+    },
     verifyViewer: (token) => verifyViewerToken(signingKey, token),
     verifyDiskUrl: (pathAndQuery) => verifyDiskUrl(urlSecret, pathAndQuery, Date.now()),
   });

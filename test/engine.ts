@@ -16,6 +16,8 @@ import { freePort } from './free-port.ts';
 /** The functions of `convex/` on an embedded engine of one test's own. */
 export interface TestEngine {
   readonly url: string;
+  /** What it trusts tokens of, as `REELAY_SIGNING_KEY` takes it. */
+  readonly signingKey: string;
   /** For the metadata adapter. */
   readonly token: () => Promise<string>;
   /** A token for a person, or for the service by its name. */
@@ -31,13 +33,15 @@ const FUNCTIONS = fileURLToPath(new URL('../convex', import.meta.url));
 
 export async function startEngine(): Promise<TestEngine> {
   const data = await mkdtemp(join(tmpdir(), 'reelay-convex-'));
-  const key = await loadSigningKey(generateSigningKey());
+  const signingKey = generateSigningKey();
+  const key = await loadSigningKey(signingKey);
   const port = await freePort();
   const env = { REELAY_JWKS: await jwksDataUri(key) };
   const launch = () => spawnEngine({ functions: FUNCTIONS, data, env, port });
   let engine = await launch();
   return {
     url: engine.url,
+    signingKey,
     token: serviceTokens(key),
     tokenOf: (subject) =>
       subject === 'service' ? signServiceToken(key) : signViewerToken(key, { subject, expiresIn: 600 }),

@@ -34,16 +34,18 @@ export async function openWorkerParts(): Promise<WorkerParts> {
     startEngine(),
     mkdtemp(join(tmpdir(), 'reelay-worker-')),
   ]);
-  const config: Config = {
-    ...readConfig({ REELAY_DATA: dir, METRICS_PORT: '0', UPLOAD_ROOTS: dir, LOG_LEVEL: 'silent' }),
-    redis: { url: server.url, prefix: 'worker' },
-    convexUrl: engine.url,
-  };
+  const config = readConfig({
+    ...{ REELAY_DATA: dir, METRICS_PORT: '0', UPLOAD_ROOTS: dir, LOG_LEVEL: 'silent' },
+    ...{ REDIS_URL: server.url, REDIS_PREFIX: 'worker', CONVEX_URL: engine.url },
+  });
   const redis = connectRedis(server.url, 'worker', () => undefined);
   await whenConnected(redis, 10_000);
   const metadata = createConvexMetadata({ url: engine.url, token: engine.token, mutationTimeoutMs: 2_000 });
   const store = createDiskStore({ dir: join(dir, 'store'), urlSecret: Buffer.alloc(32, 1), clock: Date.now });
-  const producer = createProducer(redis, config.redis.prefix, () => undefined);
+  const producer = createProducer({
+    ...{ redis, prefix: config.redis.prefix, limits: config.backlog, clock: Date.now },
+    onError: () => undefined,
+  });
   return {
     ...{ config, engine, server, dir, redis, metadata, store, producer },
     log: createLogger(config, 'test'),

@@ -1,23 +1,25 @@
-import type { RequestHandler, Router } from 'express';
+import type { Request, RequestHandler, Router } from 'express';
 import type { StoredFacts } from '#domain';
 import { AppError } from '#errors';
-import { newAssetId, newBatchId } from '#queues/ids.ts';
+import { assetIdOf, newBatchId } from '#queues/ids.ts';
 import { objectKey, stagingKey } from '#storage/keys.ts';
-import type { Source } from '#storage/store.ts';
+import type { Source, Store } from '#storage/store.ts';
 import { type Access, callerOf, scoped } from './auth.ts';
 import { logOf } from './correlation.ts';
 import { atFiles, invalid } from './field-error.ts';
 import { type FormFile, readForm } from './form.ts';
+import { idempotencyKeyOf, once } from './idempotency.ts';
 import { inFlight } from './in-flight.ts';
 import { intakeOf, type PlannedFile, takeIn } from './intake.ts';
 import { mediaType } from './media-type.ts';
-import { parse, refuseOptions } from './parse.ts';
+import { parse } from './parse.ts';
 import type { ApiPorts } from './ports.ts';
 import { resource } from './resource.ts';
-import { contentType, filename, uploadFields } from './schemas.ts';
+import { roomed } from './room.ts';
+import { contentType, filename, formQuery, uploadFields } from './schemas.ts';
 import { dropStaged } from './staged.ts';
 
-interface StagedFile extends StoredFacts {
+interface StagedFile extends Pick<StoredFacts, 's3Key' | 'size' | 'checksum'> {
   readonly filename: string;
   /** The media type the part named. */
   readonly said: string | undefined;
@@ -30,41 +32,54 @@ const MAX_FILE = 5 * 1024 ** 4;
 
 /** `POST /v1/uploads/files`: files as a form, streamed to staging as they arrive; fields may come last. */
 export function forms(router: Router, ports: ApiPorts, access: Access): void {
-  const { store } = ports;
   const post: RequestHandler = async (req, res) => {
-    refuseOptions(req);
-    const batchId = newBatchId();
-    const keys: string[] = [];
-    const staged: StagedFile[] = [];
-    const take = async (file: FormFile, signal: AbortSignal) => {
-      const filename = nameOf(file);
-      const key = stagingKey(batchId, file.index);
-      keys.push(key);
-      const stored = await store
-        .put(key, partSource(file), { contentType: STAGED_TYPE, maxSize: MAX_FILE, signal })
-        .catch((error: unknown) => {
-          throw atFile(file, error);
-        });
-      staged[file.index] = { ...stored, filename, said: saidType(file) };
-    };
-    try {
-      const { assetType, visibility, ...entity } = parse(uploadFields, await readForm(req, take));
-      await access.require(callerOf(res), 'assets:write', entity.project);
-      const intake = intakeOf(ports, res, batchId, entity);
-      const files = staged.map(({ filename, said, s3Key: key, size, checksum }): PlannedFile => {
-        const assetId = newAssetId();
+    parse(formQuery, req.query);
+    const key = idempotencyKeyOf(req);
+    const staged: string[] = [];
+    const { fields, files } = await stageForm(req, ports.store, staged)
+      .then(async (form) => {
+        await access.require(callerOf(res), 'assets:write', form.fields.project);
+        return form;
+      })
+      .catch(async (error: unknown) => {
+        await dropStaged(ports.store, staged, error, logOf(res));
+        throw error;
+      });
+    const { assetType, visibility, metadata, ...entity } = fields;
+    const body = { fields, files: files.map(({ s3Key: _, ...facts }) => facts) };
+    const answer = await once(ports, res, { key, body, staged }, async (batchId) => {
+      const planned = files.map(({ filename, said, s3Key: key, size, checksum }, index): PlannedFile => {
+        const assetId = assetIdOf(batchId, index);
         const s3Key = objectKey(entity, assetType, assetId, filename);
         const contentType = mediaType(assetType, filename, said);
         const origin = { kind: 'staged', key } as const;
-        return { assetId, assetType, filename, contentType, s3Key, visibility, metadata: {}, origin, size, checksum };
+        return { assetId, assetType, filename, contentType, s3Key, visibility, metadata, origin, size, checksum };
       });
-      res.status(202).json(await takeIn(ports, intake, files, logOf(res)));
-    } catch (error) {
-      await dropStaged(store, keys, error, logOf(res));
-      throw error;
-    }
+      return takeIn(ports, intakeOf(ports, res, { batchId, entity, staged }), planned, logOf(res));
+    });
+    res.status(202).json(answer);
   };
-  resource(router, '/v1/uploads/files', { post: [inFlight(ports, 'intake'), scoped(access, 'assets:write'), post] });
+  resource(router, '/v1/uploads/files', {
+    post: [inFlight(ports, 'intake'), scoped(access, 'assets:write'), roomed(ports), post],
+  });
+}
+
+/** Reads a form, its files to staging. Every key is in `staged` before anything is written there. */
+async function stageForm(req: Request, store: Store, staged: string[]) {
+  // A name of its own: which batch the files are for is known only once all of the form was read.
+  const name = newBatchId();
+  const files: StagedFile[] = [];
+  const fields = await readForm(req, async (file, signal) => {
+    const filename = nameOf(file);
+    const s3Key = stagingKey(name, file.index);
+    staged.push(s3Key);
+    const options = { contentType: STAGED_TYPE, maxSize: MAX_FILE, signal };
+    const { size, checksum } = await store.put(s3Key, partSource(file), options).catch((error: unknown) => {
+      throw atFile(file, error);
+    });
+    files[file.index] = { s3Key, size, checksum, filename, said: saidType(file) };
+  });
+  return { fields: parse(uploadFields, fields), files };
 }
 
 /** Throws `VALIDATION_FAILED` for a part whose file has no proper name. */

@@ -13,11 +13,12 @@ import { bytesSource } from '#storage/source.ts';
 import { callerOf } from './auth.ts';
 import { correlationIdOf } from './correlation.ts';
 import type { ApiPorts } from './ports.ts';
-import { dropStaged } from './staged.ts';
 
 /** Who sent a request, when, and where its assets belong. */
 export interface Intake {
   readonly batchId: string;
+  /** Keys of what is staged for it, added to before anything is written there. */
+  readonly staged: string[];
   readonly entity: EntityRef;
   readonly correlationId: string;
   readonly createdBy: string;
@@ -31,7 +32,7 @@ export type PlannedFile = Omit<PackFile, 'acceptedSeq' | 'origin'> &
 /** The answer to an upload. */
 export interface UploadAnswer {
   readonly batchId: string;
-  readonly outcome: 'created';
+  readonly outcome: 'created' | 'duplicate';
   readonly jobs: readonly {
     readonly jobId: string;
     readonly lane: string;
@@ -46,11 +47,10 @@ type Ports = Pick<ApiPorts, 'store' | 'producer' | 'outbox' | 'lastKnown' | 'met
 export function intakeOf(
   { clock }: Pick<ApiPorts, 'clock'>,
   res: Response,
-  batchId: string,
-  entity: EntityRef,
+  request: Pick<Intake, 'batchId' | 'entity' | 'staged'>,
 ): Intake {
   return {
-    ...{ batchId, entity },
+    ...request,
     correlationId: correlationIdOf(res),
     createdBy: callerOf(res).id,
     createdAt: clock(),
@@ -59,10 +59,7 @@ export function intakeOf(
 
 const STAGING_AT_ONCE = 8;
 
-/**
- * Takes a batch in: stages the bytes in hand, one object a pack, has the packs accepted, and tells the outbox.
- * When acceptance fails, what was staged here is deleted again, unless its jobs may run.
- */
+/** Takes a batch in: stages the bytes in hand, one object a pack, has the packs accepted, and tells the outbox. */
 export async function takeIn(
   ports: Ports,
   intake: Intake,
@@ -70,21 +67,16 @@ export async function takeIn(
   log: Logger,
 ): Promise<UploadAnswer> {
   const { store, producer } = ports;
-  const keys: string[] = [];
   const limit = pLimit(STAGING_AT_ONCE);
   const staging = packFiles(files).map(({ lane, files }, index) => {
     const key = stagingKey(intake.batchId, `pack-${index}`);
-    keys.push(key);
+    intake.staged.push(key);
     return limit(async () => ({ lane, files: await stage(store, key, files) }));
   });
-  let accepted: AcceptedBatch;
-  try {
-    accepted = await producer.accept({ ...intake, packs: await Promise.all(staging) });
-  } catch (error) {
-    await Promise.allSettled(staging);
-    await dropStaged(store, keys, error, log);
-    throw error;
-  }
+  // None may still be at it when a failure is answered: what was staged is deleted then.
+  await Promise.allSettled(staging);
+  const { staged: _staged, ...request } = intake;
+  const accepted = await producer.accept({ ...request, packs: await Promise.all(staging) });
   for (const { lane } of accepted.jobs) ports.metrics.packs.inc({ lane });
   announceBatch(ports, intake, files.length, log);
   await announceFiles(ports, intake, accepted, log);

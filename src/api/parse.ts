@@ -1,5 +1,5 @@
-import express, { type Request, type RequestHandler } from 'express';
-import { z } from 'zod';
+import express, { type RequestHandler } from 'express';
+import type { z } from 'zod';
 import { AppError } from '#errors';
 import { inWords } from '#mistakes';
 import { type FieldError, invalid, pathOf } from './field-error.ts';
@@ -22,14 +22,6 @@ export function parse<Schema extends z.ZodType>(schema: Schema, value: unknown):
   const result = schema.safeParse(value, { error: inWords });
   if (!result.success) throw invalid(result.error.issues.flatMap(toFieldErrors));
   return result.data;
-}
-
-/** Throws `VALIDATION_FAILED` for an option beside the body: one this version does not know must not be ignored. */
-export function refuseOptions(req: Request): void {
-  parse(z.strictObject({}), req.query);
-  if (req.get('idempotency-key') === undefined) return;
-  const message = 'This version does not know this header: send the request without it.';
-  throw invalid([{ path: 'Idempotency-Key', message }]);
 }
 
 /** Throws `TOO_LARGE` for a list too long, before each of its items is looked at. */

@@ -50,6 +50,15 @@ const origin = z.discriminatedUnion('kind', [
 ]);
 export type OriginInput = z.infer<typeof origin>;
 
+/** What a file keeps as it is; JSON that fits a Convex row. */
+const metadata = z
+  .record(z.string(), z.unknown())
+  .superRefine((value, context) => {
+    for (const { path, message } of metadataErrors(value))
+      context.addIssue({ code: 'custom', path: [...path], message });
+  })
+  .default({});
+
 const file = z.strictObject({
   assetType,
   filename,
@@ -62,13 +71,7 @@ const file = z.strictObject({
     .optional(),
   size: z.int().min(0).optional(),
   visibility: visibility.default('private'),
-  metadata: z
-    .record(z.string(), z.unknown())
-    .superRefine((value, context) => {
-      for (const { path, message } of metadataErrors(value))
-        context.addIssue({ code: 'custom', path: [...path], message });
-    })
-    .default({}),
+  metadata,
 });
 
 export const uploadBody = z
@@ -94,11 +97,21 @@ export const uploadFields = z
     scene: externalId.optional(),
     assetType,
     visibility: visibility.default('private'),
+    metadata: z.preprocess(readJson, metadata),
   })
   .superRefine(({ scene, assetType }, context) => {
     const message = sceneError(assetType, scene);
     if (message) context.addIssue({ code: 'custom', path: ['scene'], message });
   }, BESIDE_OTHER_ERRORS);
+
+/** The JSON in a text field; what is none stays text, which the schema behind refuses. */
+function readJson(text: unknown): unknown {
+  try {
+    return typeof text === 'string' ? JSON.parse(text) : text;
+  } catch {
+    return text;
+  }
+}
 
 /** What is wrong with the scene for a type; nothing when the type itself is wrong, which is said elsewhere. */
 function sceneError(type: AssetType, scene: string | undefined): string | undefined {
@@ -116,6 +129,8 @@ export const entityParams = z.object({ project: externalId, session: externalId,
 const flag = z.stringbool({ truthy: ['1', 'true'], falsy: ['0', 'false'] }).default(false);
 const limit = (fallback: number) => wholeNumber(1, LIMITS.page).default(fallback);
 
+export const uploadQuery = z.strictObject({ dryRun: flag });
+export const formQuery = z.strictObject({});
 export const urlQuery = z.strictObject({
   redirect: flag,
   download: flag,

@@ -7,6 +7,7 @@ import type { Store } from '#storage/store.ts';
  * and what nobody comes for a sweep finds.
  */
 export async function dropStaged(store: Store, keys: readonly string[], failure: unknown, log: Logger): Promise<void> {
+  if (keys.length === 0) return;
   if (failure instanceof AppError && failure.details.mayRun === true) return;
   await store.deleteMany(keys).catch((err: unknown) => log.warn({ err, keys }, 'Staged bytes were left behind'));
 }

@@ -155,13 +155,37 @@ describe('POST /v1/uploads', () => {
   });
 
   test('ignores no option that it does not know', async () => {
-    const response = await api.post('/v1/uploads?dryRun=1', upload());
-    expect([response.status, (await failure(response)).code]).toEqual([400, 'VALIDATION_FAILED']);
-    const headers = { 'content-type': 'application/json', 'idempotency-key': 'k-1' };
-    for (const path of ['/v1/uploads', '/v1/uploads/files']) {
-      const { code, details } = await failure(await api.call(path, { method: 'POST', headers, body: '{}' }));
-      expect([code, details]).toMatchObject(['VALIDATION_FAILED', { fields: [{ path: 'Idempotency-Key' }] }]);
+    for (const path of ['/v1/uploads?wetRun=1', '/v1/uploads?dryRun=perhaps', '/v1/uploads/files?dryRun=1']) {
+      const { code, details } = await failure(await api.post(path, upload()));
+      expect([code, details]).toMatchObject([
+        'VALIDATION_FAILED',
+        { fields: [{ path: expect.stringMatching(/Run$/) }] },
+      ]);
     }
+  });
+
+  test('plans a dry run, and does nothing else', async () => {
+    const staged = await stagedKeys();
+    const files = [
+      script(),
+      script({ filename: 'b.py' }),
+      script({ origin: { kind: 'url', url: 'http://93.184.215.14/clip' } }),
+    ];
+    const response = await api.post('/v1/uploads?dryRun=1', upload({ files }));
+    expect([response.status, await response.json()]).toEqual([
+      200,
+      {
+        outcome: 'planned',
+        jobs: [
+          { lane: 'small', size: 16, files: [{ filename: 'a.py' }, { filename: 'b.py' }] },
+          { lane: 'small', size: 0, files: [{ filename: 'a.py' }] },
+        ],
+      },
+    ]);
+    expect(await stagedKeys()).toEqual(staged);
+    expect((await failure(await api.post('/v1/uploads?dryRun=1', upload({ files: [script({ size: 1 })] })))).code).toBe(
+      'SIZE_MISMATCH',
+    );
   });
 
   test('says in plain words what is wrong', async () => {

@@ -1,84 +1,40 @@
 import type { RequestHandler, Router } from 'express';
-import pLimit from 'p-limit';
-import { AppError, toAppError } from '#errors';
-import { newAssetId, newBatchId } from '#queues/ids.ts';
-import { objectKey } from '#storage/keys.ts';
-import { createPathOpener, type PathOpener } from '#storage/source.ts';
+import { newBatchId } from '#queues/ids.ts';
 import { type Access, callerOf, scoped } from './auth.ts';
 import { logOf } from './correlation.ts';
-import { atFiles, type FileError } from './field-error.ts';
+import { idempotencyKeyOf, once } from './idempotency.ts';
 import { inFlight } from './in-flight.ts';
-import { intakeOf, type PlannedFile, sha256, takeIn } from './intake.ts';
-import { mediaType } from './media-type.ts';
-import { type Located, locate } from './origins.ts';
-import { checkCount, jsonBody, parse, refuseOptions } from './parse.ts';
+import { intakeOf, takeIn } from './intake.ts';
+import { originLocator } from './origins.ts';
+import { checkCount, jsonBody, parse } from './parse.ts';
+import { planFiles, toPlan } from './plan.ts';
 import type { ApiPorts } from './ports.ts';
 import { resource } from './resource.ts';
-import { LIMITS, type UploadBody, uploadBody } from './schemas.ts';
-
-const LOOKING_AT_ONCE = 32;
+import { roomed } from './room.ts';
+import { LIMITS, uploadBody, uploadQuery } from './schemas.ts';
 
 /** `POST /v1/uploads`: many files of one scene or session, each with an origin. */
 export function uploads(router: Router, ports: ApiPorts, access: Access): void {
-  const openPath = createPathOpener(ports.config.uploadRoots);
+  const locate = originLocator(ports.config);
   const post: RequestHandler = async (req, res) => {
-    refuseOptions(req);
+    const { dryRun } = parse(uploadQuery, req.query);
+    const key = idempotencyKeyOf(req);
     checkCount(req.body?.files, LIMITS.files, 'files');
     const body = parse(uploadBody, req.body);
     await access.require(callerOf(res), 'assets:write', body.project);
-    const { project, session, scene } = body;
-    const intake = intakeOf(ports, res, newBatchId(), { project, session, scene });
-    const files = await plan(body, openPath);
-    res.status(202).json(await takeIn(ports, intake, files, logOf(res)));
+    if (dryRun) {
+      res.json(toPlan(await planFiles(body, newBatchId(), locate)));
+      return;
+    }
+    const { files: _files, ...entity } = body;
+    const staged: string[] = [];
+    const answer = await once(ports, res, { key, body, staged }, async (batchId) => {
+      const planned = await planFiles(body, batchId, locate);
+      return takeIn(ports, intakeOf(ports, res, { batchId, entity, staged }), planned, logOf(res));
+    });
+    res.status(202).json(answer);
   };
   resource(router, '/v1/uploads', {
-    post: [inFlight(ports, 'intake'), scoped(access, 'assets:write'), ...jsonBody, post],
+    post: [inFlight(ports, 'intake'), scoped(access, 'assets:write'), roomed(ports), ...jsonBody, post],
   });
-}
-
-/** Names each asset and finds its bytes. Throws the first file's error, with all of them in `details.fields`. */
-async function plan({ project, session, scene, files }: UploadBody, openPath: PathOpener): Promise<PlannedFile[]> {
-  const limit = pLimit(LOOKING_AT_ONCE);
-  const errors: FileError[] = [];
-  const planned = await Promise.all(
-    files.map((file, index) =>
-      limit(async (): Promise<PlannedFile | undefined> => {
-        try {
-          const located = check(file, await locate(file.origin, openPath));
-          const { assetType, filename, visibility, metadata } = file;
-          const assetId = newAssetId();
-          return {
-            assetId,
-            assetType,
-            filename,
-            contentType: mediaType(assetType, filename, file.contentType),
-            s3Key: objectKey({ project, session, scene }, assetType, assetId, filename),
-            visibility,
-            metadata,
-            ...located,
-          };
-        } catch (thrown) {
-          errors.push({ path: `files[${index}]`, error: toAppError(thrown) });
-          return undefined;
-        }
-      }),
-    ),
-  );
-  const [first, ...others] = errors;
-  if (first) throw atFiles(first, ...others);
-  return planned.filter((file) => file !== undefined);
-}
-
-/** Holds what was found against what was announced. Throws `EMPTY_FILE`, `SIZE_MISMATCH`, `CHECKSUM_MISMATCH`. */
-function check(file: UploadBody['files'][number], located: Located): Located & { checksum?: string | undefined } {
-  const size = located.size ?? file.size;
-  if (size === 0) throw new AppError('EMPTY_FILE', `${file.filename} has no bytes.`);
-  if (file.size !== undefined && file.size !== size) {
-    throw new AppError('SIZE_MISMATCH', `${file.filename} has ${size} bytes, not ${file.size}.`);
-  }
-  const checksum = 'bytes' in located ? sha256(located.bytes) : file.checksum;
-  if (file.checksum !== undefined && file.checksum !== checksum) {
-    throw new AppError('CHECKSUM_MISMATCH', `${file.filename} has the SHA-256 ${checksum}, not ${file.checksum}.`);
-  }
-  return { ...located, size, checksum };
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createBatches } from '#queues/batches.ts';
 import type { FileOrigin } from '#queues/catalog.ts';
-import { newAssetId, newBatchId } from '#queues/ids.ts';
+import { assetIdOf, newBatchId } from '#queues/ids.ts';
 import { jobOptions } from '#queues/lanes.ts';
 import type { BatchView, JobView, PlannedPack } from '#queues/producer.ts';
 import { until } from '#test/until.ts';
@@ -28,7 +28,7 @@ const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex
 
 type File = PlannedPack['files'][number];
 const file = (origin: FileOrigin, own: Partial<File> = {}): File => {
-  const assetId = newAssetId();
+  const assetId = assetIdOf(newBatchId(), 0);
   const s3Key = `projects/p/sessions/s/scenes/c/source_code/${assetId}/main.py`;
   return {
     assetId,
@@ -162,7 +162,7 @@ describe('a job that a crash repeats after its end', () => {
 describe('a job of another version', () => {
   it('is a dead letter, and its batch says which files it had', async () => {
     const batchId = newBatchId();
-    const total = { owner: 'key', total: 1, size: 1, createdAt: Date.now() };
+    const total = { owner: 'key', total: 1, size: 1, createdAt: Date.now(), firstSeq: 1 };
     await createBatches(parts.redis, parts.config.redis.prefix).open({ batchId, entity, ...total }, 'accepted');
     const data = { batchId, entity, files: [{ assetId: 'a_old', filename: 'old.py' }] };
     await parts.producer.lanes.small.add('upload', data, jobOptions('upload', `${batchId}-0`));
@@ -180,7 +180,7 @@ describe('a file that moved to lane large', () => {
     const broken = file({ kind: 'path', path }, { checksum: 'ab'.repeat(32) });
     const batchId = newBatchId();
     const batches = createBatches(parts.redis, parts.config.redis.prefix);
-    await batches.open({ batchId, entity, owner: 'key', total: 1, size: 1, createdAt: Date.now() }, 'accepting');
+    await batches.open({ batchId, entity, owner: 'key', total: 1, size: 1, createdAt: Date.now(), firstSeq: 1 }, 'accepting');
     const data = { batchId, entity, files: [{ ...broken, acceptedSeq: 1 }], awaitAcceptance: true };
     const request = { correlationId: 'corr', createdBy: 'key', createdAt: Date.now() };
     await parts.producer.lanes.small.add('upload', { ...data, ...request }, jobOptions('upload', `${batchId}-0`));
@@ -214,7 +214,7 @@ describe('a pack of a batch that was never accepted', () => {
       files: [{ ...file({ kind: 'path', path: '/x' }), acceptedSeq: 1 }],
       awaitAcceptance: true,
     };
-    const total = { owner: 'key', total: 1, size: 1, createdAt: Date.now() };
+    const total = { owner: 'key', total: 1, size: 1, createdAt: Date.now(), firstSeq: 1 };
     await createBatches(parts.redis, parts.config.redis.prefix).open({ batchId, entity, ...total }, 'accepting');
     const old = { correlationId: 'corr', createdBy: 'key', createdAt: Date.now() };
     await parts.producer.lanes.small.add(

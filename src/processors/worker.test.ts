@@ -31,7 +31,10 @@ afterAll(async () => {
 });
 beforeEach(() => {
   prefix = `worker-test-${++tests}`;
-  producer = createProducer(redis, prefix, () => undefined);
+  producer = createProducer({
+    ...{ redis, prefix, clock: Date.now, onError: () => undefined },
+    limits: { jobs: 1_000, bytes: 1e9 },
+  });
 });
 afterEach(async () => {
   await worker.close(GRACE);

@@ -42,20 +42,10 @@ export async function acceptBatch(parts: AcceptParts, request: AcceptRequest): P
   const files = packs.flatMap((pack) => pack.files);
   const sizeOf = (some: readonly { size?: number | undefined }[]) =>
     some.reduce((sum, { size }) => sum + (size ?? 0), 0);
-  const record = {
-    batchId,
-    entity,
-    owner: request.createdBy,
-    total: files.length,
-    size: sizeOf(files),
-    createdAt: request.createdAt,
-  };
-  const [first] = await Promise.all([
-    takeSequence(parts.redis, [`${parts.prefix}:accepted-seq`], [files.length]),
-    parts.batches.open(record, packs.length > 1 ? 'accepting' : 'accepted'),
-  ]);
-
-  let acceptedSeq = Number(first);
+  const { createdBy: owner, createdAt } = request;
+  const firstSeq = Number(await takeSequence(parts.redis, [`${parts.prefix}:accepted-seq`], [files.length]));
+  const record = { batchId, entity, owner, total: files.length, size: sizeOf(files), createdAt, firstSeq };
+  let acceptedSeq = await parts.batches.open(record, packs.length > 1 ? 'accepting' : 'accepted');
   const jobs = packs.map(({ lane, files }, index) => {
     const numbered: PackFile[] = files.map((file) => ({ ...file, acceptedSeq: acceptedSeq++ }));
     return { jobId: packJobId(batchId, index), lane, size: sizeOf(files), files: numbered };
@@ -86,14 +76,14 @@ async function enqueue(
   const { batchId, entity, correlationId, createdBy, createdAt } = request;
   const jobs = all.filter((job) => job.lane === lane);
   if (jobs.length === 0) return;
-  const jobIds = jobs.map(({ jobId }) => jobId);
-  const ranks = await parts.pending.add(lane, entity.project, jobIds);
+  const ranks = await parts.pending.add(lane, entity.project, jobs);
   const bulk = jobs.map(({ jobId, files }, index) => {
     const data: Pack = {
       batchId,
       entity,
       files: [...files],
       awaitAcceptance: all.length > 1,
+      commit: request.commit ?? 'each',
       correlationId,
       createdBy,
       createdAt,
@@ -105,6 +95,7 @@ async function enqueue(
     for (let from = 0; from < bulk.length; from += SLICE)
       await parts.lanes[lane].addBulk(bulk.slice(from, from + SLICE));
   } catch (error) {
+    const jobIds = jobs.map(({ jobId }) => jobId);
     await parts.pending.remove(lane, entity.project, jobIds).catch(() => undefined);
     throw error;
   }

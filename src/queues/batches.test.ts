@@ -26,6 +26,7 @@ const record = (id: string) => ({
   owner: 'key',
   total: 2,
   size: 30,
+  firstSeq: 1,
   createdAt: 7,
 });
 beforeEach(async () => {

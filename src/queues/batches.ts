@@ -9,8 +9,11 @@ import type { BatchView } from './producer.ts';
  * derived from the fields, never incremented, so that writing twice changes nothing.
  */
 export interface Batches {
-  /** Intake, before the jobs. `accepting` makes its packs wait for `accept`. */
-  open(batch: OpenBatch, state: 'accepting' | 'accepted'): Promise<void>;
+  /**
+   * Intake, before the jobs. `accepting` makes its packs wait for `accept`. A batch that is there already keeps its
+   * facts, and stays accepted if it was. Gives the `firstSeq` that counts.
+   */
+  open(batch: OpenBatch, state: 'accepting' | 'accepted'): Promise<number>;
   /** Intake, after the jobs: its packs may run. False when they were given up meanwhile. */
   accept(batchId: string): Promise<boolean>;
   /** Gives a batch up that was not accepted. False when it was, so that its packs run. */
@@ -18,12 +21,18 @@ export interface Batches {
   /** Whether packs of the batch wait. One that Redis has forgotten was accepted: its record comes before its jobs. */
   acceptance(batchId: string): Promise<'accepting' | 'accepted' | 'abandoned'>;
   /** Writes the ends of files; `ready` is never taken back. Tells whether none is missing now. */
-  finish(
-    batchId: string,
-    ends: readonly (readonly [assetId: string, end: 'ready' | ErrorFacts])[],
-  ): Promise<{ last: boolean }>;
+  finish(batchId: string, ends: readonly FileEnd[]): Promise<{ last: boolean }>;
   view(batchId: string): Promise<BatchView | undefined>;
 }
+
+/** How a file ended: `stored` when the end of its batch commits it. */
+export type FileEnd = readonly [assetId: string, end: 'ready' | 'stored' | FailedFile];
+
+/** Why a file failed, in which of its own tries. */
+export type FailedFile = ErrorFacts & {
+  readonly attempt?: number | undefined;
+  readonly maxAttempts?: number | undefined;
+};
 
 interface OpenBatch {
   readonly batchId: string;
@@ -33,14 +42,24 @@ interface OpenBatch {
   /** Bytes announced. */
   readonly size: number;
   readonly createdAt: number;
+  /** `acceptedSeq` of its first file. */
+  readonly firstSeq: number;
 }
 
 /** A record outlives its last write by this long. */
 const TTL_SECONDS = 30 * 86_400;
 const FILE = 'file:';
 
-/** Fields of a record that are not files: state, project, owner, total, size, createdAt. */
-const FACTS = 6;
+/** Fields of a record that are not files: state, project, owner, total, size, createdAt, firstSeq. */
+const FACTS = 7;
+
+/** KEYS batch; ARGV state, ttl, then fields and values. */
+const openScript = defineScript(`
+  for i = 3, #ARGV, 2 do redis.call('HSETNX', KEYS[1], ARGV[i], ARGV[i + 1]) end
+  if redis.call('HGET', KEYS[1], 'state') ~= 'accepted' then redis.call('HSET', KEYS[1], 'state', ARGV[1]) end
+  redis.call('EXPIRE', KEYS[1], ARGV[2])
+  return redis.call('HGET', KEYS[1], 'firstSeq')
+`);
 
 /** KEYS batch. Of accepting and abandoning, whichever comes first decides for good. */
 const acceptScript = defineScript(`
@@ -68,9 +87,9 @@ const finishScript = defineScript(`
 export function createBatches(redis: RedisConnection, prefix: string): Batches {
   const key = (batchId: string) => `${prefix}:batch:{${batchId}}`;
   return {
-    async open({ batchId, entity, owner, total, size, createdAt }, state) {
-      const facts = { state, project: entity.project, owner, total, size, createdAt };
-      await redis.multi().hset(key(batchId), facts).expire(key(batchId), TTL_SECONDS).exec();
+    async open({ batchId, entity, ...facts }, state) {
+      const fields = Object.entries({ project: entity.project, ...facts }).flat();
+      return Number(await openScript(redis, [key(batchId)], [state, TTL_SECONDS, ...fields]));
     },
     accept: async (batchId) => (await acceptScript(redis, [key(batchId)], [])) === 1,
     abandon: async (batchId) => (await abandonScript(redis, [key(batchId)], [])) === 1,
@@ -79,7 +98,10 @@ export function createBatches(redis: RedisConnection, prefix: string): Batches {
       return state === 'accepting' || state === 'abandoned' ? state : 'accepted';
     },
     async finish(batchId, ends) {
-      const fields = ends.flatMap(([assetId, end]) => [FILE + assetId, end === 'ready' ? end : JSON.stringify(end)]);
+      const fields = ends.flatMap(([assetId, end]) => [
+        FILE + assetId,
+        typeof end === 'string' ? end : JSON.stringify(end),
+      ]);
       return { last: (await finishScript(redis, [key(batchId)], [TTL_SECONDS, ...fields])) === 1 };
     },
     async view(batchId) {
@@ -93,14 +115,17 @@ function toView(batchId: string, hash: Record<string, string>): BatchView {
   const ends = Object.entries(hash).filter(([field]) => field.startsWith(FILE));
   const successful = ends.filter(([, end]) => end === 'ready').map(([field]) => field.slice(FILE.length));
   const failed = ends
-    .filter(([, end]) => end !== 'ready')
-    .map(([field, end]) => ({ assetId: field.slice(FILE.length), error: JSON.parse(end) as ErrorFacts }));
+    .filter(([, end]) => end !== 'ready' && end !== 'stored')
+    .map(([field, end]) => {
+      const { attempt, maxAttempts, ...error } = JSON.parse(end) as FailedFile;
+      return { assetId: field.slice(FILE.length), error, attempt, maxAttempts };
+    });
   const total = Number(hash.total);
   return {
     batchId,
     project: hash.project ?? '',
     owner: hash.owner ?? '',
-    state: ends.length >= total ? 'done' : ends.length > 0 ? 'running' : 'accepted',
+    state: successful.length + failed.length >= total ? 'done' : ends.length > 0 ? 'running' : 'accepted',
     total,
     successful,
     failed,

@@ -5,21 +5,21 @@ import type { PendingPacks } from './pending-packs.ts';
 
 /** Jobs that jobs add. Ids are derived, so adding one twice is adding it once. */
 export interface FollowUps {
-  /** The job that closes a batch. */
-  endBatch(batchId: string, correlationId: string): Promise<void>;
+  /** The job that closes a batch. A replayed pack names one of its own: the first may be at work at this moment. */
+  endBatch(batchId: string, correlationId: string, replay?: string): Promise<void>;
   /** The same pack under the same id in lane `large`, for a file that turned out to be too big for `small`. */
   moveToLarge(jobId: string, pack: Pack): Promise<void>;
 }
 
 export function createFollowUps(lanes: Lanes, pending: PendingPacks): FollowUps {
   return {
-    async endBatch(batchId, correlationId) {
-      // Not kept when done: a replay closes the batch again under the same id.
-      const options = { ...jobOptions('batch-end', endJobId(batchId)), removeOnComplete: true };
+    async endBatch(batchId, correlationId, replay) {
+      // Not kept when done: the same job may be needed again.
+      const options = { ...jobOptions('batch-end', endJobId(batchId, replay)), removeOnComplete: true };
       await lanes.maintenance.add('batch-end', { batchId, correlationId }, options);
     },
     async moveToLarge(jobId, pack) {
-      const [priority = 1] = await pending.add('large', pack.entity.project, [jobId]);
+      const [priority = 1] = await pending.add('large', pack.entity.project, [{ jobId, size: 0 }]);
       await lanes.large.add('upload', pack, { ...jobOptions('upload', jobId), priority });
     },
   };

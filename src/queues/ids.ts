@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 
 /** Gives `length` random bytes; `randomBytes` outside tests. */
 export type RandomBytes = (length: number) => Buffer;
@@ -8,10 +8,14 @@ function randomName(random: RandomBytes): string {
   return random(15).toString('base64url');
 }
 
-export const newAssetId = (random: RandomBytes = randomBytes): string => `a_${randomName(random)}`;
+/** The asset of a batch's `index`-th file: a batch taken in twice names its assets alike. */
+export function assetIdOf(batchId: string, index: number): string {
+  return `a_${createHash('sha256').update(`${batchId}/${index}`).digest().subarray(0, 15).toString('base64url')}`;
+}
 export const newBatchId = (random: RandomBytes = randomBytes): string => `b_${randomName(random)}`;
 
 /** Job of the `index`-th pack of a batch. BullMQ refuses `:` and plain integers in job ids. */
 export const packJobId = (batchId: string, index: number): string => `${batchId}-${index}`;
-/** Job that closes a batch. */
-export const endJobId = (batchId: string): string => `${batchId}-end`;
+/** Job that closes a batch; `replay` names a later one. */
+export const endJobId = (batchId: string, replay?: string): string =>
+  replay === undefined ? `${batchId}-end` : `${batchId}-end-${replay}`;

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { connectRedis, type RedisConnection, whenConnected } from '#redis/connection.ts';
 import { startRedis, type TestRedis } from '#test/redis.ts';
 import { createBatches } from './batches.ts';
-import { newAssetId, newBatchId } from './ids.ts';
+import { assetIdOf, newBatchId } from './ids.ts';
 import { type AcceptRequest, createProducer, type PlannedPack, type Producer } from './producer.ts';
 
 const PREFIX = 'producer-test';
@@ -14,7 +14,13 @@ beforeAll(async () => {
   server = await startRedis();
   redis = connectRedis(server.url, 'caller', () => undefined);
   await whenConnected(redis, 5_000);
-  producer = createProducer(redis, PREFIX, () => undefined);
+  producer = createProducer({
+    redis,
+    prefix: PREFIX,
+    limits: { jobs: 1_000, bytes: 1e9 },
+    clock: Date.now,
+    onError: () => undefined,
+  });
 });
 afterAll(async () => {
   await producer.close();
@@ -23,7 +29,7 @@ afterAll(async () => {
 });
 
 const pack = (lane: PlannedPack['lane'] = 'small'): PlannedPack => {
-  const assetId = newAssetId();
+  const assetId = assetIdOf(newBatchId(), 0);
   return {
     lane,
     files: [

@@ -1,13 +1,16 @@
-import type { Job, Queue } from 'bullmq';
+import type { Queue } from 'bullmq';
 import type { EntityRef } from '#domain';
 import { AppError, type ErrorFacts } from '#errors';
 import type { RedisConnection } from '#redis/connection.ts';
 import { queueUnavailable } from '#redis/connection.ts';
 import { acceptBatch } from './accept.ts';
+import { type BacklogLimits, createBacklog } from './backlog.ts';
 import { createBatches } from './batches.ts';
-import { JOBS, LANES, type Lane, type PackFile, readAnyPack } from './catalog.ts';
-import { readJobFacts } from './job-facts.ts';
-import { LISTS, toJobView } from './job-view.ts';
+import { JOBS, LANES, type Lane, type Pack, type PackFile } from './catalog.ts';
+import { createIdempotency, type Idempotency } from './idempotency.ts';
+import { LISTS } from './job-view.ts';
+import { createJobWatch, type JobWatch } from './job-watch.ts';
+import { createJobs, type Jobs } from './jobs.ts';
 import { closeLanes, type Lanes, openLanes } from './lanes.ts';
 import { createPendingPacks } from './pending-packs.ts';
 
@@ -16,6 +19,8 @@ export interface AcceptRequest {
   readonly batchId: string;
   readonly entity: EntityRef;
   readonly packs: readonly PlannedPack[];
+  /** `batch` makes its files ready all together, once each is stored; `each` is the default. */
+  readonly commit?: Pack['commit'] | undefined;
   readonly correlationId: string;
   readonly createdBy: string;
   readonly createdAt: number;
@@ -39,7 +44,13 @@ export interface BatchView {
   readonly state: 'accepted' | 'running' | 'done';
   readonly total: number;
   readonly successful: readonly string[];
-  readonly failed: readonly { assetId: string; error: ErrorFacts }[];
+  /** `attempt` of `maxAttempts` are the file's own. */
+  readonly failed: readonly {
+    assetId: string;
+    error: ErrorFacts;
+    attempt?: number | undefined;
+    maxAttempts?: number | undefined;
+  }[];
   /** Bytes announced at intake. */
   readonly size: number;
   readonly createdAt: number;
@@ -60,21 +71,17 @@ export interface JobView {
   readonly files: readonly { assetId: string; filename: string }[];
 }
 
-/** At most `limit` jobs in `state`; with `project`, of that project only. */
-interface JobFilter {
-  readonly state: JobView['state'];
-  readonly project?: string | undefined;
-  readonly limit: number;
-}
-
 /** The way in to the queues. Throws `AppError` `QUEUE_UNAVAILABLE` at once while Redis is away. */
-export interface Producer {
+export interface Producer extends Jobs {
+  /** Throws `BACKLOG_FULL` when so much waits already that no more work may be taken in. */
+  requireRoom(): Promise<void>;
+  /** Requests by their callers' own names. */
+  readonly idempotency: Idempotency;
   /** Writes the batch record, enqueues its packs, marks it accepted. Resolved means Redis has it on disk. */
   accept(request: AcceptRequest): Promise<AcceptedBatch>;
   getBatch(batchId: string): Promise<BatchView | undefined>;
-  getJob(jobId: string): Promise<JobView | undefined>;
-  /** Newest first, over all lanes. */
-  listJobs(filter: JobFilter): Promise<JobView[]>;
+  /** Tells of changes of single jobs. */
+  readonly watchJob: JobWatch['watch'];
   /** True while a worker serves the lanes. */
   hasWorker(): Promise<boolean>;
   /** Resolves when Redis answers and takes writes. */
@@ -86,41 +93,37 @@ export interface Producer {
   close(): Promise<void>;
 }
 
-/** Upload lanes; a job that outgrew `small` is found in `large`, so that one is looked up first. */
-const UPLOAD_LANES = JOBS.upload.lanes.toReversed();
+export interface ProducerOptions {
+  /** Of role `caller`; it stays open when the producer is closed. */
+  readonly redis: RedisConnection;
+  readonly prefix: string;
+  readonly limits: BacklogLimits;
+  /** Milliseconds since the epoch. */
+  readonly clock: () => number;
+  readonly onError: (error: Error) => void;
+}
 
-/** How far back a project's jobs are looked for, and how many are read at a time. */
-const SCANNED = 5_000;
-const PAGE = 200;
-
-/** Builds the producer on a connection of role `caller`; closing it leaves the connection open. */
-export function createProducer(redis: RedisConnection, prefix: string, onError: (error: Error) => void): Producer {
+export function createProducer({ redis, prefix, limits, clock, onError }: ProducerOptions): Producer {
   const lanes = openLanes(redis, prefix, onError);
   const batches = createBatches(redis, prefix);
   const pending = createPendingPacks(redis, prefix);
+  const backlog = createBacklog({ redis, pending, limits, clock });
 
-  const view = async (job: Job, lane: Lane, state: string): Promise<JobView> =>
-    toJobView(job, lane, state, await readJobFacts(redis, prefix, lane, job.id ?? ''));
+  const jobs = createJobs({ redis, prefix, lanes });
+  const jobWatch = createJobWatch(redis, prefix, onError);
 
   return {
     lanes,
+    idempotency: guardedIdempotency(createIdempotency(redis, prefix)),
+    requireRoom: () => guarded(backlog.requireRoom()),
     accept: (request) => guarded(acceptBatch({ redis, prefix, lanes, batches, pending }, request)),
     getBatch: (batchId) => guarded(batches.view(batchId)),
-    async getJob(jobId) {
-      for (const lane of UPLOAD_LANES) {
-        const job: Job | undefined = await guarded(lanes[lane].getJob(jobId));
-        if (job) return guarded(job.getState().then((state) => view(job, lane, state)));
-      }
-      return undefined;
-    },
-    async listJobs(filter) {
-      const found = await guarded(Promise.all(UPLOAD_LANES.map((lane) => findJobs(lanes[lane], filter))));
-      const jobs = found.flat().toSorted((a, b) => b.timestamp - a.timestamp);
-      const views = jobs.slice(0, filter.limit).map((job) => view(job, laneOf(job), filter.state));
-      return guarded(Promise.all(views));
-    },
+    getJob: (jobId) => guarded(jobs.getJob(jobId)),
+    listJobs: (filter) => guarded(jobs.listJobs(filter)),
+    cancelJob: (jobId) => guarded(jobs.cancelJob(jobId)),
+    watchJob: (jobId, changed) => guarded(jobWatch.watch(jobId, changed)),
     async hasWorker() {
-      const workers = await guarded(Promise.all(UPLOAD_LANES.map((lane) => lanes[lane].getWorkersCount())));
+      const workers = await guarded(Promise.all(JOBS.upload.lanes.map((lane) => lanes[lane].getWorkersCount())));
       return workers.some((count) => count > 0);
     },
     async check() {
@@ -132,22 +135,8 @@ export function createProducer(redis: RedisConnection, prefix: string, onError: 
       );
       return Object.fromEntries(entries) as Record<Lane, Record<JobView['state'], number>>;
     },
-    close: () => closeLanes(lanes),
+    close: async () => void (await Promise.all([closeLanes(lanes), jobWatch.close()])),
   };
-}
-
-/** A queue of ours is named after its lane. */
-const laneOf = (job: Job): Lane => job.queueName as Lane;
-
-/** Newest first; a project's jobs are looked for among the newest `SCANNED` of the state. */
-async function findJobs(queue: Queue, { state, project, limit }: JobFilter): Promise<Job[]> {
-  const found: Job[] = [];
-  for (let from = 0; from < SCANNED && found.length < limit; from += PAGE) {
-    const page: Job[] = await queue.getJobs([...LISTS[state]], from, from + PAGE - 1, false);
-    found.push(...page.filter((job) => project === undefined || readAnyPack(job.data).entity.project === project));
-    if (page.length < PAGE) break;
-  }
-  return found;
 }
 
 async function countStates(queue: Queue): Promise<Record<JobView['state'], number>> {
@@ -159,6 +148,15 @@ async function countStates(queue: Queue): Promise<Record<JobView['state'], numbe
     delayed: sum('delayed'),
     completed: sum('completed'),
     failed: sum('failed'),
+  };
+}
+
+function guardedIdempotency(requests: Idempotency): Idempotency {
+  return {
+    claim: (...args) => guarded(requests.claim(...args)),
+    accept: (...args) => guarded(requests.accept(...args)),
+    release: (...args) => guarded(requests.release(...args)),
+    leave: (...args) => guarded(requests.leave(...args)),
   };
 }
 

@@ -1,0 +1,67 @@
+import pLimit from 'p-limit';
+import { AppError, toAppError } from '#errors';
+import { assetIdOf } from '#queues/ids.ts';
+import { packFiles } from '#queues/packing.ts';
+import { objectKey } from '#storage/keys.ts';
+import { atFiles, type FileError } from './field-error.ts';
+import { type PlannedFile, sha256 } from './intake.ts';
+import { mediaType } from './media-type.ts';
+import type { Located, OriginLocator } from './origins.ts';
+import type { UploadBody } from './schemas.ts';
+
+const LOOKING_AT_ONCE = 32;
+
+/** Names each asset and finds its bytes. Throws the first file's error, with all of them in `details.fields`. */
+export async function planFiles(body: UploadBody, batchId: string, locate: OriginLocator): Promise<PlannedFile[]> {
+  const errors: FileError[] = [];
+  const { files, ...entity } = body;
+  const planned = await pLimit(LOOKING_AT_ONCE).map(files, async (file, index): Promise<PlannedFile | undefined> => {
+    try {
+      const located = check(file, await locate(file.origin, file.size));
+      const { assetType, filename, visibility, metadata } = file;
+      const assetId = assetIdOf(batchId, index);
+      const contentType = mediaType(assetType, filename, file.contentType);
+      const s3Key = objectKey(entity, assetType, assetId, filename);
+      return { assetId, assetType, filename, contentType, s3Key, visibility, metadata, ...located };
+    } catch (thrown) {
+      errors.push({ path: `files[${index}]`, error: toAppError(thrown) });
+      return undefined;
+    }
+  });
+  const [first, ...others] = errors;
+  if (first) throw atFiles(first, ...others);
+  return planned.filter((file) => file !== undefined);
+}
+
+/** What a dry run answers: the jobs there would be, with their sizes in bytes. */
+export interface UploadPlan {
+  readonly outcome: 'planned';
+  readonly jobs: readonly {
+    readonly lane: string;
+    readonly size: number;
+    readonly files: readonly { readonly filename: string }[];
+  }[];
+}
+
+export function toPlan(planned: readonly PlannedFile[]): UploadPlan {
+  const jobs = packFiles(planned).map(({ lane, files }) => ({
+    lane,
+    size: files.reduce((sum, { size = 0 }) => sum + size, 0),
+    files: files.map(({ filename }) => ({ filename })),
+  }));
+  return { outcome: 'planned', jobs };
+}
+
+/** Holds what was found against what was announced. Throws `EMPTY_FILE`, `SIZE_MISMATCH`, `CHECKSUM_MISMATCH`. */
+function check(file: UploadBody['files'][number], located: Located): Located & { checksum?: string | undefined } {
+  const size = located.size ?? file.size;
+  if (size === 0) throw new AppError('EMPTY_FILE', `${file.filename} has no bytes.`);
+  if (file.size !== undefined && file.size !== size) {
+    throw new AppError('SIZE_MISMATCH', `${file.filename} has ${size} bytes, not ${file.size}.`);
+  }
+  const checksum = 'bytes' in located ? sha256(located.bytes) : file.checksum;
+  if (file.checksum !== undefined && file.checksum !== checksum) {
+    throw new AppError('CHECKSUM_MISMATCH', `${file.filename} has the SHA-256 ${checksum}, not ${file.checksum}.`);
+  }
+  return { ...located, size, checksum };
+}

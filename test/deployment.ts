@@ -1,0 +1,92 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { newApiKey } from '#api/api-key.ts';
+import { createConvexMetadata } from '#metadata/convex.ts';
+import type { Metadata } from '#metadata/metadata.ts';
+import { startEngine, type TestEngine } from './engine.ts';
+import { freePort } from './free-port.ts';
+import { until } from './until.ts';
+
+/** One process of the production pair, as the Procfile starts it. */
+export interface Process {
+  readonly url: string;
+  /** Ends it like a crash. */
+  kill(): Promise<void>;
+}
+
+/** The parts of a production deployment as processes of their own, on a Redis that is given. */
+export interface Deployment {
+  readonly engine: TestEngine;
+  readonly metadata: Metadata;
+  /** Key of an agent that may do everything. */
+  readonly agentKey: string;
+  /** Folder of the disk store and of whatever a test needs. */
+  readonly dir: string;
+  startApi(env?: NodeJS.ProcessEnv): Promise<Process>;
+  startWorker(env?: NodeJS.ProcessEnv): Promise<Process>;
+  /** Kills its processes and removes its data. */
+  remove(): Promise<void>;
+}
+
+const ROOT = join(import.meta.dirname, '..');
+const STARTS_WITHIN = 60_000;
+
+export async function openDeployment(redisUrl: string, shared: NodeJS.ProcessEnv = {}): Promise<Deployment> {
+  const [engine, dir] = await Promise.all([startEngine(), mkdtemp(join(tmpdir(), 'reelay-deployment-'))]);
+  const metadata = createConvexMetadata({ url: engine.url, token: engine.token });
+  const agent = newApiKey(randomBytes, {
+    ...{ name: 'test', scopes: ['assets:read', 'assets:write', 'admin'], createdAt: Date.now() },
+  });
+  await metadata.putApiKey(agent.record);
+  const processes: Process[] = [];
+
+  async function start(main: string, portName: 'PORT' | 'METRICS_PORT', path: string, env: NodeJS.ProcessEnv) {
+    const port = await freePort();
+    const child = spawn(process.execPath, [join(ROOT, main)], {
+      cwd: ROOT,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: {
+        ...process.env,
+        ...{ REDIS_URL: redisUrl, CONVEX_URL: engine.url, REELAY_DATA: dir, UPLOAD_ROOTS: dir, LOG_LEVEL: 'warn' },
+        ...{ REELAY_SIGNING_KEY: engine.signingKey, [portName]: String(port), ...shared, ...env },
+      },
+    });
+    const url = `http://127.0.0.1:${port}`;
+    await whenServing(child, `${url}${path}`, main);
+    const started = { url, kill: () => kill(child) };
+    processes.push(started);
+    return started;
+  }
+
+  return {
+    ...{ engine, metadata, dir, agentKey: agent.key },
+    startApi: (env = {}) => start('src/api/main.ts', 'PORT', '/health/live', env),
+    startWorker: (env = {}) => start('src/processors/main.ts', 'METRICS_PORT', '/metrics', env),
+    async remove() {
+      await Promise.all(processes.map((one) => one.kill()));
+      await engine.stop();
+      await rm(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+async function whenServing(child: ChildProcess, url: string, name: string): Promise<void> {
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk) => (output += chunk));
+  const serves = async () => {
+    if (child.exitCode !== null) throw new Error(`${name} ended before it served:\n${output}`);
+    return (await fetch(url)).ok;
+  };
+  await until(serves, { within: STARTS_WITHIN, what: `${name} to serve` });
+}
+
+async function kill(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const exited = once(child, 'exit');
+  child.kill('SIGKILL');
+  await exited;
+}
