@@ -1,8 +1,6 @@
-import { isIP } from 'node:net';
-import { AppError } from '#errors';
+import type { Config } from '#config';
 import type { FileOrigin } from '#queues/catalog.ts';
-import { isPublicAddress } from '#storage/public-address.ts';
-import type { PathOpener } from '#storage/source.ts';
+import { createPathOpener, createUrlPolicy } from '#storage/source.ts';
 import type { OriginInput } from './schemas.ts';
 
 /** A file's bytes when they came with the request, else where a worker finds them; `size` when it is known. */
@@ -10,29 +8,33 @@ export type Located = ({ readonly bytes: Buffer } | { readonly origin: FileOrigi
   readonly size?: number | undefined;
 };
 
+/** Locates an origin, of a file of `size` bytes as announced. */
+export type OriginLocator = (input: OriginInput, size: number | undefined) => Promise<Located>;
+
 /**
  * Judges an origin at the door, so that a mistake is answered and not queued. The worker judges again: a file
  * may change, and a host name may lead anywhere.
- * Throws `PATH_NOT_ALLOWED`, `ORIGIN_NOT_FOUND` or `URL_NOT_ALLOWED`.
+ * The locator throws `PATH_NOT_ALLOWED`, `ORIGIN_NOT_FOUND`, `ORIGIN_UNREADABLE`, `URL_NOT_ALLOWED` or `TOO_LARGE`.
  */
-export async function locate(input: OriginInput, openPath: PathOpener): Promise<Located> {
-  if (input.kind === 'inline') {
-    const bytes = input.text === undefined ? Buffer.from(input.base64 ?? '', 'base64') : Buffer.from(input.text);
-    return { bytes, size: bytes.length };
-  }
-  if (input.kind === 'path') {
-    const { handle, size } = await openPath(input.path);
-    await handle.close();
-    return { origin: input, size };
-  }
-  refuseLocal(new URL(input.url));
-  return { origin: input };
-}
+export function originLocator({ uploadRoots, urlOrigins }: Pick<Config, 'uploadRoots' | 'urlOrigins'>): OriginLocator {
+  const openPath = createPathOpener(uploadRoots);
+  const policy = createUrlPolicy(urlOrigins);
 
-function refuseLocal(url: URL): void {
-  const host = url.hostname.replace(/^\[|\]$/g, '');
-  if (/(^|\.)localhost\.?$/.test(host) || (isIP(host) !== 0 && !isPublicAddress(host))) {
-    throw new AppError('URL_NOT_ALLOWED', `${url.host} is not a public address.`);
-  }
-  if (url.username || url.password) throw new AppError('URL_NOT_ALLOWED', 'The URL carries a user or password.');
+  return async (input, announced) => {
+    switch (input.kind) {
+      case 'inline': {
+        const bytes = input.text === undefined ? Buffer.from(input.base64 ?? '', 'base64') : Buffer.from(input.text);
+        return { bytes, size: bytes.length };
+      }
+      case 'path': {
+        const { handle, size } = await openPath(input.path);
+        await handle.close();
+        return { origin: input, size };
+      }
+      case 'url':
+        policy.parse(input.url);
+        if (announced !== undefined) policy.assertFits(announced);
+        return { origin: input };
+    }
+  };
 }

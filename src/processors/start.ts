@@ -48,7 +48,7 @@ export async function startWorker(parts: WorkerPorts, config: Config): Promise<{
   const processors: Processors = {
     upload: uploadProcessor({
       ...{ store, outbox, batches, log, metrics, ...followUps, now: Date.now, random: Math.random },
-      openOrigin: originOpener(store, config.uploadRoots),
+      openOrigin: originOpener(store, config),
       commit: (item) => commits.commit(item),
       urlSeconds: config.urls.expiresSeconds,
     }),

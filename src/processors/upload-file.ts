@@ -27,7 +27,7 @@ export async function storeFile(parts: UploadParts, file: PackFile): Promise<Sto
   const whole = origin.kind === 'staged' && origin.slice === undefined;
   const stored = whole
     ? await ports.store.copy(origin.key, s3Key, options).catch(missingOrigin)
-    : await ports.store.put(s3Key, await ports.openOrigin(origin), options);
+    : await ports.store.put(s3Key, await ports.openOrigin(file), options);
   if (file.size !== undefined && stored.size !== file.size) {
     throw new AppError('SIZE_MISMATCH', `${file.filename} has ${stored.size} bytes, ${file.size} were announced.`);
   }

@@ -6,7 +6,7 @@ import type { AssetCommit, CommitResult } from '#metadata/metadata.ts';
 import type { StatusOutbox } from '#metadata/status-outbox.ts';
 import type { Metrics } from '#metrics';
 import type { Batches } from '#queues/batches.ts';
-import type { FileOrigin, Pack, PackFile } from '#queues/catalog.ts';
+import type { Pack, PackFile } from '#queues/catalog.ts';
 import type { FollowUps } from '#queues/follow-ups.ts';
 import { LockLostError } from '#queues/job-facts.ts';
 import { toJobError } from '#queues/redis-errors.ts';
@@ -19,7 +19,7 @@ import { readUploadState, type UploadState } from './upload-state.ts';
 
 export interface UploadPorts extends FollowUps {
   readonly store: Store;
-  readonly openOrigin: (origin: FileOrigin) => Promise<Source>;
+  readonly openOrigin: (file: Pick<PackFile, 'origin' | 'size'>) => Promise<Source>;
   readonly commit: (item: AssetCommit) => Promise<CommitResult>;
   readonly outbox: Pick<StatusOutbox, 'put' | 'forget'>;
   readonly batches: Batches;

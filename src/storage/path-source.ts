@@ -1,95 +1,55 @@
-import { constants } from 'node:fs';
-import { type FileHandle, open, readlink, realpath, stat } from 'node:fs/promises';
-import { isAbsolute, relative, resolve, sep } from 'node:path';
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { AppError } from '#errors';
+import { identityOf, type OpenFile, type PathOpener } from './path-opener.ts';
 import type { Source } from './store.ts';
-import { systemCode } from './system-error.ts';
-
-/** Opens a file that callers may name. The caller closes the handle. */
-export type PathOpener = (path: string) => Promise<{ handle: FileHandle; size: number }>;
 
 const READ_SIZE = 256 * 1024;
 
 /**
- * Opens regular files inside `roots` (absolute folders) and nothing else. A relative path is looked for in each root, in
- * order. Throws `PATH_NOT_ALLOWED` for what lies or leads outside or is no regular file, `ORIGIN_NOT_FOUND` for what is
- * not there or cannot be read. The file is judged once it is open, so that swapping it meanwhile gains nothing.
+ * The file at `path`, opened through `openPath` at once, to learn its size, and again at each `open`. Bytes of two
+ * versions of it are never mixed: `open` throws `SIZE_MISMATCH` for a file that became longer or shorter since the first
+ * look and `ORIGIN_UNREADABLE` for one that was replaced or written to, and reading ends with the same when that
+ * happens meanwhile.
  */
-export function createPathOpener(roots: readonly string[]): PathOpener {
-  return async (path) => {
-    if (roots.length === 0) {
-      throw notAllowed('Paths are refused: UPLOAD_ROOTS names no folder to read from.', path);
-    }
-    if (path.includes('\0')) throw notAllowed('The path has a NUL in it.', path);
-    const candidates = roots.map((root) => resolve(root, path)).filter((file, index) => isInside(roots[index], file));
-    if (candidates.length === 0) throw notAllowed('The path leads out of UPLOAD_ROOTS.', path);
-    for (const candidate of candidates) {
-      const handle = await openFile(candidate, path);
-      if (handle === undefined) continue;
-      try {
-        return { handle, size: await judge(handle, candidate, roots, path) };
-      } catch (error) {
-        await handle.close();
-        throw error;
-      }
-    }
-    throw new AppError('ORIGIN_NOT_FOUND', 'There is no such file in UPLOAD_ROOTS.', { details: { path } });
-  };
-}
-
-/** The file at `path`, opened through `openPath` at once, to learn its size, and again at each `open`. */
 export async function fileSource(path: string, openPath: PathOpener): Promise<Source & { readonly size: number }> {
-  const { handle, size } = await openPath(path);
-  await handle.close();
+  const first = await openPath(path);
+  await first.handle.close();
+
+  function assertSame(now: Pick<OpenFile, 'size' | 'identity'>): void {
+    const details = { path, announced: first.size, actual: now.size };
+    if (now.size !== first.size) {
+      throw new AppError('SIZE_MISMATCH', `The file had ${first.size} bytes and now has ${now.size}.`, { details });
+    }
+    if (now.identity !== first.identity) {
+      throw new AppError('ORIGIN_UNREADABLE', 'The file changed since it was first looked at.', { details: { path } });
+    }
+  }
+
+  async function* read({ handle }: OpenFile, offset: number): AsyncGenerator<Buffer, void, void> {
+    for (let at = offset; at < first.size; ) {
+      const buffer = Buffer.allocUnsafe(Math.min(READ_SIZE, first.size - at));
+      const { bytesRead } = await handle.read(buffer, 0, buffer.length, at);
+      if (bytesRead === 0) break;
+      at += bytesRead;
+      yield buffer.subarray(0, bytesRead);
+    }
+    assertSame(identityOf(await handle.stat({ bigint: true })));
+  }
+
   return {
-    size,
+    size: first.size,
     async open(offset, signal): Promise<Readable> {
       signal?.throwIfAborted();
       const file = await openPath(path);
-      return file.handle.createReadStream({ start: offset, highWaterMark: READ_SIZE });
+      try {
+        assertSame(file);
+      } catch (error) {
+        await file.handle.close();
+        throw error;
+      }
+      const stream = Readable.from(read(file, offset), { objectMode: false, highWaterMark: READ_SIZE });
+      // Also of a stream that nobody began to read.
+      return stream.once('close', () => void file.handle.close());
     },
   };
-}
-
-/** Not waiting for a FIFO's writer. Undefined when there is no such file. */
-async function openFile(candidate: string, path: string): Promise<FileHandle | undefined> {
-  try {
-    return await open(candidate, constants.O_RDONLY | constants.O_NONBLOCK);
-  } catch (error) {
-    const code = systemCode(error);
-    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
-    if (code === 'ELOOP' || code === 'ENXIO') throw notAllowed('The path is not a regular file.', path);
-    throw new AppError('ORIGIN_NOT_FOUND', `The file cannot be read: ${code}.`, { cause: error, details: { path } });
-  }
-}
-
-/** Size of an open file that is regular and inside the roots; throws for any other. */
-async function judge(handle: FileHandle, candidate: string, roots: readonly string[], path: string): Promise<number> {
-  const found = await handle.stat();
-  if (!found.isFile()) throw notAllowed('The path is not a regular file.', path);
-  const real = await realPathOf(handle, candidate);
-  for (const root of roots) {
-    const realRoot = await realpath(root).catch(() => undefined);
-    if (realRoot !== undefined && isInside(realRoot, real)) return found.size;
-  }
-  throw notAllowed('The path leads out of UPLOAD_ROOTS.', path);
-}
-
-/** Linux knows where an open file lies; elsewhere the path is resolved again and must still be the same file. */
-async function realPathOf(handle: FileHandle, candidate: string): Promise<string> {
-  if (process.platform === 'linux') return readlink(`/proc/self/fd/${handle.fd}`);
-  const real = await realpath(candidate);
-  const [opened, resolved] = [await handle.stat(), await stat(real)];
-  return opened.dev === resolved.dev && opened.ino === resolved.ino ? real : '';
-}
-
-function isInside(root: string | undefined, file: string): boolean {
-  if (root === undefined) return false;
-  const way = relative(root, file);
-  return way !== '' && way !== '..' && !way.startsWith(`..${sep}`) && !isAbsolute(way);
-}
-
-function notAllowed(message: string, path: string): AppError {
-  return new AppError('PATH_NOT_ALLOWED', message, { details: { path } });
 }

@@ -2,8 +2,10 @@ import { Readable } from 'node:stream';
 import { AppError } from '#errors';
 import type { Source, Store } from './store.ts';
 
-export { createPathOpener, fileSource, type PathOpener } from './path-source.ts';
-export { type UrlSourceOptions, urlSource } from './url-source.ts';
+export { createPathOpener, type PathOpener } from './path-opener.ts';
+export { fileSource } from './path-source.ts';
+export { createUrlPolicy, type UrlPolicy } from './url-policy.ts';
+export { urlSource } from './url-source.ts';
 
 /** Bytes in memory. */
 export function bytesSource(bytes: Buffer): Source & { readonly size: number } {

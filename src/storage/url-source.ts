@@ -1,127 +1,123 @@
-import { lookup as resolveName } from 'node:dns';
-import { type IncomingMessage, request as requestHttp } from 'node:http';
-import { request as requestHttps } from 'node:https';
-import { isIP, type LookupFunction } from 'node:net';
+import type { IncomingMessage } from 'node:http';
+import type { LookupFunction } from 'node:net';
 import { Readable } from 'node:stream';
 import { AppError } from '#errors';
-import { isPublicAddress } from './public-address.ts';
 import type { Source } from './store.ts';
-import { systemCode } from './system-error.ts';
+import { type Body, judgeAnswer, sizeMismatch, type Version } from './url-answer.ts';
+import { createPatience, WAITS, type Waits } from './url-patience.ts';
+import type { UrlPolicy } from './url-policy.ts';
+import { type Answer, requestUrl, unreadable, type Way } from './url-request.ts';
 
 export interface UrlSourceOptions {
-  /** Judges every address that is about to be connected to. Default: public ones only. */
-  readonly isAllowedAddress?: (address: string) => boolean;
+  /** Bytes of the file, as announced. */
+  readonly size?: number | undefined;
   /** Resolves host names. Default: the system's resolver. */
   readonly lookup?: LookupFunction;
+  readonly waits?: Partial<Waits>;
+  /** Milliseconds, never going back. */
+  readonly clock?: () => number;
 }
 
-const MAX_REDIRECTS = 5;
-/** Until the headers are there, connecting included. */
-const ANSWER_MS = 15_000;
-const IDLE_MS = 30_000;
-const REDIRECTS = new Set([301, 302, 303, 307, 308]);
+/** So often a read that breaks off is gone on with; then it is an error, and the job's next try reads anew. */
+const MAX_RESUMES = 5;
 
 /**
- * A file behind an http or https URL, fetched anew at each `open`. Throws `URL_NOT_ALLOWED` for another scheme, for
- * credentials in the URL and for an address that is not allowed, after each redirect too; `ORIGIN_NOT_FOUND` when the
- * server says so; `ORIGIN_UNREADABLE` when it fails or is silent. The bytes are as sent: nothing is unpacked.
+ * A file behind an http or https URL, fetched anew at each `open`. Besides what `policy` refuses it throws
+ * `ORIGIN_NOT_FOUND` when the server says so; `SIZE_MISMATCH` and `TOO_LARGE` at the headers where they tell, else while
+ * reading; `ORIGIN_UNREADABLE` when the server fails, is silent, or drips. The bytes are as sent: nothing is unpacked.
+ * Bytes of two versions of a file are never mixed: what goes on after an earlier read must prove to be of the same.
  */
-export function urlSource(url: string, options: UrlSourceOptions = {}): Source {
+export function urlSource(url: string, policy: UrlPolicy, options: UrlSourceOptions = {}): Source {
+  const { size, lookup, clock = () => performance.now() } = options;
+  const waits = { ...WAITS, ...options.waits };
+  let first: Version | undefined;
+
+  async function fetchFrom(offset: number, way: Way): Promise<{ answer: Answer; body: Body }> {
+    if (offset > 0 && first && first.guard === undefined) {
+      throw new AppError(
+        'ORIGIN_UNREADABLE',
+        'The URL broke off, and does not tell whether its file is still the same.',
+      );
+    }
+    const headers = offset > 0 ? { range: `bytes=${offset}-`, ...(first ? { 'if-range': first.guard } : {}) } : {};
+    const answer = await requestUrl(url, headers, way);
+    try {
+      const body = judgeAnswer(answer, { offset, size, version: offset > 0 ? first : undefined }, policy);
+      if (offset === 0 || first === undefined) first = body.version;
+      return { answer, body };
+    } catch (error) {
+      answer.message.destroy();
+      throw error;
+    }
+  }
+
   return {
+    size,
     async open(offset, signal) {
-      let address = parseUrl(url);
-      for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects += 1) {
-        const answer = await fetchHeaders(address, offset, options, signal);
-        const location = answer.headers.location;
-        if (!REDIRECTS.has(answer.statusCode ?? 0) || location === undefined) return readFrom(answer, offset);
-        answer.destroy();
-        address = parseUrl(location, address);
-      }
-      throw new AppError('ORIGIN_UNREADABLE', `The URL redirects more than ${MAX_REDIRECTS} times.`);
+      const left = new AbortController();
+      const way: Way = {
+        ...{ policy, lookup, answerWithin: waits.answer },
+        patience: createPatience(policy.limits, waits.window, clock),
+        signal: signal ? AbortSignal.any([signal, left.signal]) : left.signal,
+      };
+      const opened = await fetchFrom(offset, way);
+      return readable(bytesOf(opened, offset, way), left);
     },
   };
+
+  async function* bytesOf({ answer, body }: { answer: Answer; body: Body }, offset: number, way: Way) {
+    let at = offset;
+    for (let resumes = 0; ; resumes += 1) {
+      const from = at;
+      try {
+        for await (const chunk of received(answer.message, body.before, way)) {
+          at += chunk.length;
+          policy.assertFits(at);
+          if (size !== undefined && at > size) throw sizeMismatch(size, at);
+          yield chunk;
+        }
+        if (size !== undefined && at < size && body.hasEnd) throw sizeMismatch(size, at);
+        return;
+      } catch (error) {
+        way.signal.throwIfAborted();
+        const canResume =
+          !(error instanceof AppError) && at > from && resumes < MAX_RESUMES && first?.guard !== undefined;
+        if (!canResume) throw unreadable(error, answer.url);
+      }
+      ({ answer, body } = await fetchFrom(at, way));
+    }
+  }
+
+  /** The chunks of an answer but for its first `before` bytes, each waited for with patience. */
+  async function* received(message: IncomingMessage, before: number, { patience }: Way) {
+    const iterator = message[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
+    let skip = before;
+    try {
+      for (;;) {
+        const next = await patience.during(iterator.next(), waits.idle, (why) => message.destroy(why));
+        if (next.done) return;
+        patience.count(next.value.length);
+        if (next.value.length > skip) yield next.value.subarray(skip);
+        skip = Math.max(0, skip - next.value.length);
+      }
+    } finally {
+      message.destroy();
+    }
+  }
 }
 
-function parseUrl(text: string, base?: URL): URL {
-  const url = URL.parse(text, base?.href);
-  if (url === null || !['http:', 'https:'].includes(url.protocol)) throw notAllowed('It is not an http or https URL.');
-  if (url.username !== '' || url.password !== '') throw notAllowed('It carries credentials.');
-  return url;
-}
-
-async function fetchHeaders(
-  url: URL,
-  offset: number,
-  { isAllowedAddress = isPublicAddress, lookup = resolveName }: UrlSourceOptions,
-  signal: AbortSignal | undefined,
-): Promise<IncomingMessage> {
-  // Connecting to a literal address asks no resolver, so it is judged here.
-  const literal = url.hostname.replace(/^\[|\]$/g, '');
-  if (isIP(literal) !== 0 && !isAllowedAddress(literal)) throw addressNotAllowed();
-  const request = (url.protocol === 'https:' ? requestHttps : requestHttp)(url, {
-    // A connection of its own: one kept from before was judged for another host.
-    agent: false,
-    lookup: judgedLookup(lookup, isAllowedAddress),
-    headers: { 'accept-encoding': 'identity', ...(offset > 0 ? { range: `bytes=${offset}-` } : {}) },
-    ...(signal ? { signal } : {}),
+/** A stream that, once destroyed, leaves its origin at once; one made by `Readable.from` would wait for the next chunk. */
+function readable(chunks: AsyncGenerator<Buffer, void, void>, left: AbortController): Readable {
+  return new Readable({
+    read() {
+      chunks.next().then(
+        ({ done, value }) => this.push(done ? null : value),
+        (error: Error) => this.destroy(error),
+      );
+    },
+    destroy(error, callback) {
+      left.abort();
+      callback(error);
+    },
   });
-  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
-  const deadline = setTimeout(() => request.destroy(new Error('no answer in time')), ANSWER_MS);
-  request.setTimeout(IDLE_MS, () => request.destroy(new Error('silent for too long')));
-  request.once('response', resolve).on('error', reject).end();
-  try {
-    return await promise;
-  } catch (error) {
-    signal?.throwIfAborted();
-    throw error instanceof AppError ? error : unreadable(error);
-  } finally {
-    clearTimeout(deadline);
-  }
-}
-
-/** Hands on only what was judged, so the address connected to is the address allowed, whatever the name says next. */
-function judgedLookup(lookup: LookupFunction, isAllowed: (address: string) => boolean): LookupFunction {
-  return (hostname, options, callback) =>
-    lookup(hostname, options, (error, address, family) => {
-      const addresses = typeof address === 'string' ? [address] : (address ?? []).map((found) => found.address);
-      const refused = error === null && !addresses.every(isAllowed) ? addressNotAllowed() : error;
-      callback(refused, address, family);
-    });
-}
-
-/** The body from `offset` on; a server that ignores ranges sends what is before it too. */
-async function readFrom(answer: IncomingMessage, offset: number): Promise<Readable> {
-  const status = answer.statusCode ?? 0;
-  const start = /^bytes (\d+)-/.exec(answer.headers['content-range'] ?? '')?.[1];
-  if (status === 206 && Number(start) === offset) return answer;
-  if (status === 200) return offset === 0 ? answer : Readable.from(skip(answer, offset), { objectMode: false });
-  answer.destroy();
-  const isTransient = status >= 500 || [206, 408, 416, 425, 429].includes(status);
-  throw new AppError(
-    isTransient ? 'ORIGIN_UNREADABLE' : 'ORIGIN_NOT_FOUND',
-    `The URL answered with status ${status}.`,
-    { details: { status } },
-  );
-}
-
-async function* skip(answer: IncomingMessage, offset: number): AsyncGenerator<Buffer> {
-  let left = offset;
-  for await (const chunk of answer as AsyncIterable<Buffer>) {
-    if (chunk.length > left) yield chunk.subarray(left);
-    left = Math.max(0, left - chunk.length);
-  }
-}
-
-function unreadable(error: unknown): AppError {
-  const code = systemCode(error) === 'ENOTFOUND' ? 'ORIGIN_NOT_FOUND' : 'ORIGIN_UNREADABLE';
-  const message = `The URL could not be read: ${error instanceof Error ? error.message : String(error)}.`;
-  return new AppError(code, message, { cause: error });
-}
-
-function notAllowed(why: string): AppError {
-  return new AppError('URL_NOT_ALLOWED', `The URL is refused. ${why}`);
-}
-
-function addressNotAllowed(): AppError {
-  return notAllowed('It leads to an address that is not public.');
 }
