@@ -1,14 +1,16 @@
+import { randomUUID } from 'node:crypto';
 import type { JSONValue } from 'convex/values';
 import { z } from 'zod';
 import type { Answered } from './engine.ts';
 import type { LiveResult } from './live.ts';
+import { MalformedJson, parseJson } from './parse-json.ts';
 import { encodeTimestamp } from './timestamp.ts';
 
 const json = z.custom<JSONValue>((value) => value !== undefined);
-const count = z.int().min(0);
+const count = z.int().min(0).max(0xffff_ffff);
 
 /** What a client may say on the sync websocket. */
-export const clientMessage = z.discriminatedUnion('type', [
+const clientMessage = z.discriminatedUnion('type', [
   z.object({ type: z.literal('Connect'), sessionId: z.string().regex(/^[\w-]{1,64}$/) }),
   z.object({
     type: z.literal('Authenticate'),
@@ -37,6 +39,14 @@ export const clientMessage = z.discriminatedUnion('type', [
   z.object({ type: z.enum(['Mutation', 'Action']), requestId: count, udfPath: z.string(), args: z.array(json) }),
   z.object({ type: z.literal('Event') }),
 ]);
+/** Reads a frame. Throws with one sentence when it is no message of a client. */
+export function parseMessage(frame: Buffer, isBinary: boolean): ClientMessage {
+  if (isBinary) throw new MalformedJson('It is a binary frame, and messages are text.');
+  const { success, data, error } = clientMessage.safeParse(parseJson(frame));
+  if (!success) throw new MalformedJson(z.prettifyError(error));
+  return data;
+}
+
 export type ClientMessage = z.infer<typeof clientMessage>;
 export type Message<Type extends ClientMessage['type']> = Extract<ClientMessage, { type: Type }>;
 
@@ -52,12 +62,32 @@ export function transition(start: StateVersion, end: StateVersion, modifications
   return `{"type":"Transition",${versions},"modifications":[${modifications.join(',')}]}`;
 }
 
+/** Characters of a part: a client on a slow line hears something before it gives the server up after 60 s. */
+const LONGEST_PART = 1024 * 1024;
+
+/** A transition as the messages to send it with: itself, or when it is long the parts a client puts together. */
+export function transitionParts(text: string): string[] {
+  if (text.length <= LONGEST_PART) return [text];
+  const totalParts = Math.ceil(text.length / LONGEST_PART);
+  const transitionId = randomUUID();
+  return Array.from({ length: totalParts }, (_, partNumber) => {
+    const chunk = text.slice(partNumber * LONGEST_PART, (partNumber + 1) * LONGEST_PART);
+    return JSON.stringify({ type: 'TransitionChunk', chunk, partNumber, totalParts, transitionId });
+  });
+}
+
 /** The modification that brings a query's result. Values are JSON texts already, and go in as they are. */
 export function queryResult(queryId: number, { outcome, journal }: LiveResult): string {
   const tail = `"queryId":${queryId},"logLines":${JSON.stringify(outcome.logLines)},"journal":${JSON.stringify(journal)}}`;
   if (outcome.ok) return `{"type":"QueryUpdated","value":${outcome.value},${tail}`;
   const data = outcome.data === undefined ? '' : `"errorData":${outcome.data},`;
   return `{"type":"QueryFailed","errorMessage":${JSON.stringify(outcome.message)},${data}${tail}`;
+}
+
+/** A function has one argument, an object; none stands for an empty one. */
+export function soleArgument(args: readonly JSONValue[]): JSONValue {
+  const [sole = {}] = args;
+  return sole;
 }
 
 export function queryRemoved(queryId: number): string {

@@ -1,4 +1,5 @@
 import type { Server } from 'node:http';
+import type { Socket } from 'node:net';
 import { WebSocketServer } from 'ws';
 import type { Engine } from './engine.ts';
 import { SyncSession } from './sync-session.ts';
@@ -8,19 +9,26 @@ const SYNC_PATH = /^\/api\/[^/]+\/sync$/;
 const CLOSING_MS = 1_000;
 /** Clients give a silent server up after 60 s. */
 const PING_EVERY_MS = 15_000;
+/** A client that takes nothing for so long has stopped reading. */
+const STUCK_MS = 45_000;
 const LONGEST_MESSAGE = 17 * 1024 * 1024;
 
-/** Serves the sync protocol on the websockets of an HTTP server. Returns the way to end them all. */
-export function serveSync(server: Server, engine: Engine): () => void {
+/**
+ * Serves the sync protocol on the websockets of an HTTP server. Returns the way to end them all.
+ * `stuckMs`: after how many milliseconds a client that does not read is cut off.
+ */
+export function serveSync(server: Server, engine: Engine, stuckMs = STUCK_MS): () => void {
   const sockets = new WebSocketServer({ noServer: true, maxPayload: LONGEST_MESSAGE });
   const sessions = new Set<SyncSession>();
   server.on('upgrade', (request, socket, head) => {
+    // From here on nobody else listens: a connection that breaks would end the process.
+    socket.on('error', () => socket.destroy());
     if (!SYNC_PATH.test((request.url ?? '').split('?')[0] ?? '')) {
       socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n');
       return;
     }
     sockets.handleUpgrade(request, socket, head, (webSocket) => {
-      const session = new SyncSession(engine, webSocket);
+      const session = new SyncSession(engine, webSocket, socket as Socket, stuckMs);
       sessions.add(session);
       webSocket.on('close', () => sessions.delete(session));
     });

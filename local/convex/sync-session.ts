@@ -1,106 +1,101 @@
+import type { Socket } from 'node:net';
 import type { WebSocket } from 'ws';
 import { AuthFailure, actingAs, type Identity, isExpired, NOBODY } from './auth.ts';
+import { ClientSocket } from './client-socket.ts';
 import type { Engine } from './engine.ts';
-import { type LiveResult, type Subscription, sameResult } from './live.ts';
+import { QuerySet } from './query-set.ts';
 import {
   type ClientMessage,
-  clientMessage,
   type Message,
-  queryRemoved,
-  queryResult,
+  parseMessage,
   response,
   type StateVersion,
+  soleArgument,
   transition,
 } from './sync-messages.ts';
 
-type AddedQuery = Extract<Message<'ModifyQuerySet'>['modifications'][number], { type: 'Add' }>;
-
-interface SubscribedQuery {
-  readonly added: AddedQuery;
-  subscription: Subscription;
-  sent: LiveResult | undefined;
-}
+type CallMessage = Message<'Mutation' | 'Action'>;
 
 /** One websocket: takes the client's messages in order, and brings its queries up to date. */
 export class SyncSession {
   readonly #engine: Engine;
-  readonly #socket: WebSocket;
-  readonly #queries = new Map<number, SubscribedQuery>();
+  readonly #client: ClientSocket;
+  readonly #queries: QuerySet;
   /** Names the client across its connections; undefined until it has introduced itself. */
   #session: string | undefined;
   #identity: Identity = NOBODY;
   /** What the client has, and what it asked for since. */
   #version: StateVersion = { querySet: 0, identity: 0, ts: 0n };
   #asked = { querySet: 0, identity: 0 };
-  #removed: number[] = [];
   /** A mutation was answered: the client waits for a transition past it. */
   #owed = false;
   #scheduled = false;
+  /** Refused, or gone: nothing it says counts any more. */
+  #ended = false;
   #inbox: Promise<void> = Promise.resolve();
   #mutations: Promise<void> = Promise.resolve();
   #transitions: Promise<void> = Promise.resolve();
 
-  constructor(engine: Engine, socket: WebSocket) {
+  /** `connection` is what the websocket lies on; a client that takes nothing for `stuckMs` is cut off. */
+  constructor(engine: Engine, socket: WebSocket, connection: Socket, stuckMs: number) {
     this.#engine = engine;
-    this.#socket = socket;
-    socket.on('message', (data) => {
-      const text = data.toString();
-      this.#inbox = this.#inbox.then(() => this.#receive(text));
-    });
-    socket.on('close', () => this.#close());
-    socket.on('error', () => socket.terminate());
+    this.#client = new ClientSocket(socket, connection, stuckMs, (frame, isBinary) => this.#receive(frame, isBinary));
+    this.#queries = new QuerySet(engine.live, () => this.#schedule());
+    socket.on('close', () => this.#end());
   }
 
   ping(): void {
-    this.#send('{"type":"Ping"}');
+    void this.#client.send('{"type":"Ping"}');
   }
 
-  async #receive(text: string): Promise<void> {
+  /** Resolves when the message is dealt with: a mutation or an action when it is answered. */
+  async #receive(frame: Buffer, isBinary: boolean): Promise<void> {
+    const before = this.#inbox;
+    const taken = Promise.withResolvers<void>();
+    this.#inbox = taken.promise;
+    await before;
+    let running: Promise<void> | undefined;
     try {
-      await this.#handle(clientMessage.parse(JSON.parse(text)));
+      if (this.#ended) return;
+      const message = parseMessage(frame, isBinary);
+      if ('requestId' in message) running = this.#start(message);
+      else await this.#handle(message);
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
-      this.#send(JSON.stringify({ type: 'FatalError', error: `The message is not understood: ${message}` }));
-      this.#socket.close(1002);
+      this.#fail(error);
+    } finally {
+      taken.resolve();
     }
+    await running;
   }
 
-  async #handle(message: ClientMessage): Promise<void> {
+  async #handle(message: Exclude<ClientMessage, CallMessage>): Promise<void> {
     switch (message.type) {
       case 'Connect':
+        if (this.#session !== undefined) throw new Error('A second Connect on one connection.');
         this.#session = message.sessionId;
         return;
       case 'Authenticate':
         return this.#authenticate(message);
       case 'ModifyQuerySet':
         return this.#modifyQuerySet(message);
-      case 'Mutation': {
-        const identity = this.#identity;
-        this.#mutations = this.#mutations.then(() => this.#run(message, identity));
-        return;
-      }
-      case 'Action':
-        void this.#run(message, this.#identity);
-        return;
       case 'Event':
         return;
     }
   }
 
   async #authenticate({ tokenType, value = '', impersonating, baseVersion }: Message<'Authenticate'>): Promise<void> {
+    this.#expect('identity', baseVersion);
     try {
       this.#identity = await this.#identify(tokenType, value);
     } catch (error) {
       return this.#refuse(error, baseVersion, true);
     }
+    if (this.#ended) return;
     if (this.#identity.kind === 'admin' && impersonating) {
       this.#identity = { kind: 'admin', actingAs: actingAs(impersonating) };
     }
     this.#asked.identity = baseVersion + 1;
-    for (const query of this.#queries.values()) {
-      query.subscription.close();
-      query.subscription = this.#subscribe(query.added, query.sent?.journal);
-    }
+    this.#queries.watchAs(this.#identity);
     this.#schedule();
   }
 
@@ -109,39 +104,39 @@ export class SyncSession {
     return tokenType === 'Admin' ? this.#engine.authenticator.admin(value) : NOBODY;
   }
 
-  #modifyQuerySet({ newVersion, modifications }: Message<'ModifyQuerySet'>): void {
-    for (const modification of modifications) {
-      const { queryId } = modification;
-      this.#queries.get(queryId)?.subscription.close();
-      if (modification.type === 'Add') {
-        const subscription = this.#subscribe(modification, modification.journal);
-        this.#queries.set(queryId, { added: modification, subscription, sent: undefined });
-      } else if (this.#queries.delete(queryId)) this.#removed.push(queryId);
-    }
+  #modifyQuerySet({ baseVersion, newVersion, modifications }: Message<'ModifyQuerySet'>): void {
+    this.#expect('querySet', baseVersion);
+    if (newVersion <= baseVersion) throw new Error(`A query set goes on from ${baseVersion}, not to ${newVersion}.`);
+    for (const modification of modifications) this.#queries.modify(modification, this.#identity);
     this.#asked.querySet = newVersion;
     this.#schedule();
   }
 
-  #subscribe({ udfPath, args }: AddedQuery, journal: string | null | undefined): Subscription {
-    const query = { path: udfPath, args: args[0] ?? {}, identity: this.#identity, journal: journal ?? null };
-    return this.#engine.live.subscribe(query, () => this.#schedule());
+  /** Mutations run one after another, actions as they come. */
+  #start(message: CallMessage): Promise<void> {
+    if (this.#session === undefined) throw new Error('A client introduces itself by Connect first.');
+    const identity = this.#identity;
+    if (message.type === 'Action') return this.#run(message, identity, undefined);
+    const request = { session: this.#session, request: message.requestId };
+    this.#mutations = this.#mutations.then(() => this.#run(message, identity, request));
+    return this.#mutations;
   }
 
-  async #run({ type, requestId, udfPath, args }: Message<'Mutation' | 'Action'>, identity: Identity): Promise<void> {
-    if (isExpired(identity, Date.now())) {
-      return this.#refuse(new AuthFailure('TokenExpired', 'The token has expired.'), this.#version.identity, false);
-    }
+  async #run(
+    { type, requestId, udfPath, args }: CallMessage,
+    identity: Identity,
+    request: { session: string; request: number } | undefined,
+  ): Promise<void> {
+    if (isExpired(identity, Date.now())) return this.#refuseExpired();
     const kind = type === 'Mutation' ? 'mutation' : 'action';
-    const session = type === 'Mutation' ? this.#session : undefined;
-    const request = session === undefined ? undefined : { session, request: requestId };
     try {
-      const answered = await this.#engine.call({ path: udfPath, args: args[0] ?? {}, identity, kind, request });
-      this.#send(response(type, requestId, answered));
+      const answered = await this.#engine.call({ path: udfPath, args: soleArgument(args), identity, kind, request });
+      void this.#client.send(response(type, requestId, answered));
       this.#owed ||= type === 'Mutation' && answered.ok;
       this.#schedule();
     } catch {
       // The engine is broken and about to end: without an answer the client asks the next one.
-      this.#socket.terminate();
+      this.#client.cutOff();
     }
   }
 
@@ -155,52 +150,58 @@ export class SyncSession {
           this.#scheduled = false;
           return this.#transition();
         })
-        .catch(() => this.#socket.terminate());
+        .catch(() => this.#client.cutOff());
     });
   }
 
   async #transition(): Promise<void> {
-    if (this.#socket.readyState !== this.#socket.OPEN) return;
-    if (this.#queries.size > 0 && isExpired(this.#identity, Date.now())) {
-      return this.#refuse(new AuthFailure('TokenExpired', 'The token has expired.'), this.#version.identity, false);
-    }
+    if (this.#ended) return;
+    if (this.#queries.size > 0 && isExpired(this.#identity, Date.now())) return this.#refuseExpired();
     // The timestamp is taken before the queries run: results may be newer than it says, never older.
     const end = { ...this.#asked, ts: this.#engine.latestTimestamp() };
-    const modifications = this.#removed.splice(0).map(queryRemoved);
     const owed = this.#owed;
     this.#owed = false;
-    const results = await Promise.all(
-      [...this.#queries].map(async ([queryId, query]) => ({
-        queryId,
-        query,
-        result: await query.subscription.result(),
-      })),
-    );
-    for (const { queryId, query, result } of results) {
-      if (this.#queries.get(queryId) !== query || (query.sent && sameResult(query.sent, result))) continue;
-      query.sent = result;
-      modifications.push(queryResult(queryId, result));
+    const { modifications, whole } = await this.#queries.takeNews();
+    const start = this.#version;
+    if (modifications.length === 0 && !owed && start.querySet === end.querySet && start.identity === end.identity) {
+      return;
     }
-    const { querySet, identity } = this.#version;
-    if (modifications.length === 0 && !owed && querySet === end.querySet && identity === end.identity) return;
-    const text = transition(this.#version, end, modifications);
-    this.#version = end;
-    // A slow client gets its next transition when this one has left.
-    await new Promise<void>((resolve) => this.#socket.send(text, () => resolve()));
+    // The client is at its new version when it has all results; what does not fit comes in the next transition.
+    if (whole) this.#version = end;
+    else {
+      this.#owed = true;
+      this.#schedule();
+    }
+    // A slow client gets its next transition when this one has left: only what is newest then.
+    await this.#client.sendTransition(transition(start, this.#version, modifications));
+  }
+
+  #expect(version: 'querySet' | 'identity', base: number): void {
+    if (this.#session === undefined) throw new Error('A client introduces itself by Connect first.');
+    const current = this.#asked[version];
+    if (base !== current) throw new Error(`The ${version} is at version ${current}, not ${base}.`);
+  }
+
+  #refuseExpired(): void {
+    this.#refuse(new AuthFailure('TokenExpired', 'The token has expired.'), this.#version.identity, false);
   }
 
   #refuse(error: unknown, baseVersion: number, authUpdateAttempted: boolean): void {
     const message = error instanceof Error ? error.message : String(error);
-    this.#send(JSON.stringify({ type: 'AuthError', error: message, baseVersion, authUpdateAttempted }));
-    this.#socket.close(1000, 'AuthError');
+    void this.#client.send(JSON.stringify({ type: 'AuthError', error: message, baseVersion, authUpdateAttempted }));
+    this.#client.close(1000, 'AuthError');
+    this.#end();
   }
 
-  #send(text: string): void {
-    if (this.#socket.readyState === this.#socket.OPEN) this.#socket.send(text);
+  #fail(error: unknown): void {
+    const message = error instanceof Error ? error.message : String(error);
+    void this.#client.send(JSON.stringify({ type: 'FatalError', error: `The message is not understood: ${message}` }));
+    this.#client.close(1002, 'FatalError');
+    this.#end();
   }
 
-  #close(): void {
-    for (const { subscription } of this.#queries.values()) subscription.close();
-    this.#queries.clear();
+  #end(): void {
+    this.#ended = true;
+    this.#queries.close();
   }
 }
