@@ -104,10 +104,11 @@ async function stage(store: Ports['store'], key: string, files: readonly Planned
 
 /** Pending rows for people to watch. The batch is accepted already, so a failure here is only logged. */
 async function announceFiles(ports: Ports, intake: Intake, accepted: AcceptedBatch, log: Logger): Promise<void> {
+  const { staged: _staged, ...known } = intake;
   const updates = accepted.jobs.flatMap(({ jobId, files }) =>
     files.map((file): StatusUpdate => {
       const { origin: _origin, size, checksum: _checksum, ...facts } = file;
-      const asset: AssetFacts = { ...facts, ...intake, jobId };
+      const asset: AssetFacts = { ...facts, ...known, jobId };
       const start = { fence: [0, 0, 0], status: 'pending', progress: 0, attempt: 0 } as const;
       return { facts: asset, ...start, size, maxAttempts: JOBS.upload.attempts };
     }),
