@@ -10,12 +10,13 @@ import { createLastKnown } from '#cache/last-known.ts';
 import { createUrlCache } from '#cache/url-cache.ts';
 import { readConfig } from '#config';
 import type { EntityRef } from '#domain';
-import { createLogger } from '#log';
+import { toAppError } from '#errors';
+import { createLogger, type Logger } from '#log';
 import { createAuditLog } from '#metadata/audit-log.ts';
 import { createConvexMetadata } from '#metadata/convex.ts';
 import type { ApiKey, AssetRow } from '#metadata/metadata.ts';
 import { generateSigningKey, loadSigningKey, signViewerToken, verifyViewerToken } from '#metadata/service-token.ts';
-import { createStatusOutbox } from '#metadata/status-outbox.ts';
+import { createStatusOutbox, type StatusOutbox } from '#metadata/status-outbox.ts';
 import { rowOf } from '#metadata/status-row.ts';
 import { createMetrics } from '#metrics';
 import type { BacklogLimits } from '#queues/backlog.ts';
@@ -25,12 +26,14 @@ import { verifyDiskUrl } from '#storage/disk-url.ts';
 import { downloadName } from '#storage/keys.ts';
 import { openStore } from '#storage/open.ts';
 import { bytesSource } from '#storage/source.ts';
+import type { Store } from '#storage/store.ts';
 import { someCommit } from './asset-facts.ts';
 import { startEngine, type TestEngine } from './engine.ts';
 import { startRedis, type TestRedis } from './redis.ts';
 
 /** The API on a real Redis, a disk store and the embedded Convex; no worker. */
-export interface TestApi extends Pick<ApiPorts, 'store' | 'metadata' | 'outbox' | 'producer' | 'urlCache'> {
+export interface TestApi extends Pick<ApiPorts, 'store' | 'metadata' | 'producer' | 'urlCache'> {
+  readonly outbox: StatusOutbox;
   readonly url: string;
   readonly redisServer: TestRedis;
   readonly redis: RedisConnection;
@@ -52,6 +55,11 @@ export interface TestApi extends Pick<ApiPorts, 'store' | 'metadata' | 'outbox' 
 }
 
 export interface TestApiOptions {
+  /** Another process over the same Redis, Convex and objects; it is closed before that one. */
+  readonly beside?: TestApi;
+  /** Signs URLs in place of the store. */
+  readonly signer?: Pick<Store, 'signGet'>;
+  readonly log?: Logger;
   readonly publicBaseUrl?: string | undefined;
   readonly closedBoard?: boolean;
   readonly backlog?: BacklogLimits;
@@ -62,19 +70,20 @@ const UNBOUNDED: BacklogLimits = { jobs: Number.POSITIVE_INFINITY, bytes: Number
 /** Starts it on ports, folders and a prefix of its own. */
 export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
   const [redisServer, engine, dir] = await Promise.all([
-    startRedis(),
-    startEngine(),
+    options.beside?.redisServer ?? startRedis(),
+    options.beside?.engine ?? startEngine(),
     mkdtemp(join(await realpath(tmpdir()), 'reelay-api-')),
   ]);
   const root = join(dir, 'files');
   await mkdir(root);
-  const log = createLogger({ logLevel: 'silent' }, 'api');
+  const log = options.log ?? createLogger({ logLevel: 'silent' }, 'api');
   const redis = connectRedis(redisServer.url, 'caller', () => {});
   await whenConnected(redis, 10_000);
   const prefix = 'test';
   const signingKey = await loadSigningKey(generateSigningKey());
   const urlSecret = randomBytes(32);
-  const store = await openStore({ kind: 'disk', dir: join(dir, 'objects') }, { urlSecret, clock: Date.now });
+  const store =
+    options.beside?.store ?? openStore({ kind: 'disk', dir: join(dir, 'objects') }, { urlSecret, clock: Date.now });
   const metadata = createConvexMetadata({ url: engine.url, token: engine.token, mutationTimeoutMs: 5_000 });
   const outbox = createStatusOutbox({ redis, prefix, metadata });
   const producer = createProducer({
@@ -107,9 +116,9 @@ export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
     recall: lastKnown.recall,
     sign: ({ s3Key, ...entry }, { download }) => {
       const filename = downloadName({ ...entry, scene: entry.entity.scene });
-      return store.signGet(s3Key, { expiresInSeconds: 3_600, filename, download });
+      return (options.signer ?? store).signGet(s3Key, { expiresInSeconds: 3_600, filename, download });
     },
-    onError: () => {},
+    onError: (error, doing) => log.warn({ code: toAppError(error).code }, doing),
   });
   const admin = { user: 'admin', password: 'correct-horse' };
   const app = createApi({
@@ -167,9 +176,8 @@ export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
     async close() {
       await serving.close();
       await Promise.all([urlCache.close(), producer.close()]);
-      await store.close();
       redis.disconnect();
-      await Promise.all([redisServer.stop(), engine.stop()]);
+      if (!options.beside) await Promise.all([store.close(), redisServer.stop(), engine.stop()]);
       await rm(dir, { recursive: true, force: true });
     },
   };
