@@ -9,6 +9,8 @@ import {
 } from 'jose';
 import { LRUCache } from 'lru-cache';
 import { isAdminKey } from './admin-key.ts';
+import { parseJson } from './parse-json.ts';
+import { isPlainObject } from './validate.ts';
 
 /** What `ctx.auth.getUserIdentity()` answers. */
 export interface UserClaims {
@@ -153,11 +155,14 @@ function claimsUnverified(token: string): JWTPayload {
 }
 
 function decodeActing(base64: string): { [claim: string]: JSONValue } {
+  let cause: unknown;
   try {
-    return JSON.parse(Buffer.from(base64, 'base64').toString()) as { [claim: string]: JSONValue };
+    const acting = parseJson(Buffer.from(base64, 'base64'));
+    if (isPlainObject(acting)) return acting;
   } catch (error) {
-    throw new AuthFailure('BadAdminKey', 'The identity after the admin key is not base64 of JSON.', error);
+    cause = error;
   }
+  throw new AuthFailure('BadAdminKey', 'The identity after the admin key is not base64 of a JSON object.', cause);
 }
 
 function providersOf(config: unknown): Provider[] {

@@ -3,6 +3,7 @@ import type { JSONValue } from 'convex/values';
 import { AuthFailure, type Identity, NOBODY } from './auth.ts';
 import type { Answered, CallRequest, Engine } from './engine.ts';
 import type { FunctionKind } from './functions.ts';
+import { parseJson } from './parse-json.ts';
 import { encodeTimestamp } from './timestamp.ts';
 
 /** Arguments of 16 MiB, and room for their wrapping. */
@@ -67,7 +68,7 @@ async function answer(engine: Engine, version: string, request: IncomingMessage,
   const body = await readJson(request);
   const name = call.path ?? body.path;
   if (typeof name !== 'string') throw new BadRequest(400, 'BadRequest', 'The body has no `path` of a function.');
-  const args = Array.isArray(body.args) ? (body.args[0] ?? {}) : (body.args ?? {});
+  const args = argumentsOf(body.args);
   const answered = await engine.call({ path: name, args, identity, kind: call.kind });
   send(response, answered.ok ? 200 : FUNCTION_FAILED, answerText(answered));
 }
@@ -76,7 +77,19 @@ async function answer(engine: Engine, version: string, request: IncomingMessage,
 function target(path: string): (Pick<CallRequest, 'kind'> & { path?: string }) | undefined {
   if (Object.hasOwn(KINDS, path)) return { kind: KINDS[path] };
   const named = /^\/api\/run\/(.+)\/([^/]+)$/.exec(path);
-  return named ? { kind: undefined, path: `${decodeURIComponent(named[1] ?? '')}:${named[2]}` } : undefined;
+  if (!named) return undefined;
+  try {
+    return { kind: undefined, path: `${decodeURIComponent(named[1] ?? '')}:${decodeURIComponent(named[2] ?? '')}` };
+  } catch {
+    throw new BadRequest(400, 'BadRequest', `The address ${path} is not encoded as addresses are.`);
+  }
+}
+
+/** The one argument of a function: an object, bare or alone in a list. */
+function argumentsOf(args: JSONValue | undefined): JSONValue {
+  const [sole = {}, ...others] = Array.isArray(args) ? args : args === undefined ? [] : [args];
+  if (others.length === 0 && typeof sole === 'object' && sole !== null && !Array.isArray(sole)) return sole;
+  throw new BadRequest(400, 'BadRequest', '`args` must be an object, or a list of one object.');
 }
 
 function answerText(answered: Answered): string {
@@ -97,18 +110,26 @@ async function identify(engine: Engine, header: string | undefined): Promise<Ide
 async function readJson(request: IncomingMessage): Promise<{ [field: string]: JSONValue }> {
   const chunks: Buffer[] = [];
   let length = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
+  // Left halfway the request would be cut off, and its client never hear why.
+  for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     length += chunk.length;
-    if (length > LONGEST_BODY) throw new BadRequest(413, 'TooLarge', `A body may have ${LONGEST_BODY} bytes.`);
+    if (length > LONGEST_BODY) {
+      request.resume();
+      throw new BadRequest(413, 'TooLarge', `A body may have ${LONGEST_BODY} bytes.`);
+    }
     chunks.push(chunk);
   }
-  try {
-    const body: unknown = JSON.parse(Buffer.concat(chunks).toString());
-    if (typeof body === 'object' && body !== null) return body as { [field: string]: JSONValue };
-  } catch (error) {
-    throw new BadRequest(400, 'BadJson', `The body is not JSON: ${error instanceof Error ? error.message : error}`);
-  }
+  const body = parseBody(Buffer.concat(chunks));
+  if (typeof body === 'object' && body !== null && !Array.isArray(body)) return body;
   throw new BadRequest(400, 'BadJson', 'The body must be a JSON object.');
+}
+
+function parseBody(bytes: Buffer): JSONValue {
+  try {
+    return parseJson(bytes);
+  } catch (error) {
+    throw new BadRequest(400, 'BadJson', `The body cannot be read: ${error instanceof Error ? error.message : error}`);
+  }
 }
 
 function refusal(error: unknown): { status: number; code: string; message: string } {
