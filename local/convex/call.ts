@@ -15,6 +15,12 @@ export interface Call {
   readonly streams: Map<number, DocumentStream>;
   nextStream: number;
   readonly logLines: string[];
+  /** Milliseconds spent in the function's own code. */
+  userMs: number;
+  /** Nothing is asked or written any more. */
+  ended: boolean;
+  /** The scheduled function this run belongs to. */
+  readonly scheduledId: string | undefined;
   /** Nested mutations run one after another, as each is a transaction on top of what is there. */
   readonly inTurn: LimitFunction;
   /** End cursor of the page read before, so that a live page keeps its end; and the one of this run. */

@@ -14,6 +14,8 @@ export interface Commit {
 }
 
 interface Listeners {
+  /** Called before a group is written, with the timestamp of its first commit. */
+  readonly writing: (writes: Overlay, timestamp: bigint) => void;
   /** Called with what a group wrote once it is on disk, before anybody else learns of it. */
   readonly committed: (writes: Overlay) => void;
   readonly broken: (error: Error) => void;
@@ -46,6 +48,8 @@ export class CommitLog {
   #writing: Overlay | undefined;
   #group: Waiting[] = [];
   #flushing: Promise<void> | undefined;
+  /** The group on its way to the disk: the timestamp it will have brought, and when `latest` says so. */
+  beingWritten: { readonly timestamp: bigint; readonly done: Promise<void> } | undefined;
   #broken: Error | undefined;
 
   constructor(storage: Storage, tables: Tables, clock: Clock, on: Listeners) {
@@ -89,13 +93,19 @@ export class CommitLog {
       this.#group = [];
       this.#pending = new Overlay();
       this.#writing = writing;
+      const done = Promise.withResolvers<void>();
+      const last = group.at(-1)?.timestamp ?? this.latest;
+      this.#on.writing(writing, group[0]?.timestamp ?? last);
+      this.beingWritten = { timestamp: last, done: done.promise };
       try {
         await this.#storage.commit([...this.#entries(writing, group)]);
       } catch (error) {
         return this.#break(error, group);
       }
       this.#writing = undefined;
-      this.latest = group.at(-1)?.timestamp ?? this.latest;
+      this.beingWritten = undefined;
+      this.latest = last;
+      done.resolve();
       this.#on.committed(writing);
       for (const { resolve } of group) resolve();
     }

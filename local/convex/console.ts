@@ -1,18 +1,36 @@
 import { inspect } from 'node:util';
 import { currentCall } from './call.ts';
+import { LONGEST_LOG_LINE, MOST_LOG_LINES } from './limits.ts';
 
 const LEVELS = { debug: 'DEBUG', log: 'LOG', info: 'INFO', warn: 'WARN', error: 'ERROR' } as const;
+const CUT = ' (truncated due to length)';
 
-/** From now on what functions print becomes log lines of their call; anything else goes to stderr. */
+/** From now on what functions print becomes log lines of their call, too; all of it goes to stderr. */
 export function captureConsole(): void {
   const lines = Object.entries(LEVELS).map(([method, level]) => {
     const print = (...values: unknown[]) => {
-      const line = `[${level}] ${values.map((value) => inspect(value)).join(' ')}`;
+      const line = `[${level}] ${cut(values.map((value) => inspect(value)).join(' '))}`;
       const call = currentCall.getStore();
-      if (call) call.logLines.push(line);
-      else process.stderr.write(`${line}\n`);
+      process.stderr.write(call ? `${call.path} ${line}\n` : `${line}\n`);
+      if (call) keep(line, call.logLines);
     };
     return [method, print];
   });
   Object.assign(globalThis.console, Object.fromEntries(lines));
+}
+
+function keep(line: string, lines: string[]): void {
+  if (lines.length < MOST_LOG_LINES - 1) lines.push(line);
+  else if (lines.length === MOST_LOG_LINES - 1) {
+    lines.push(`[ERROR] Log overflow (maximum ${MOST_LOG_LINES}). Remaining log lines omitted.`);
+  }
+}
+
+function cut(text: string): string {
+  if (text.length * 3 <= LONGEST_LOG_LINE) return text;
+  const bytes = Buffer.from(text);
+  if (bytes.length <= LONGEST_LOG_LINE) return text;
+  // A character cut in two decodes to U+FFFD.
+  const head = bytes.subarray(0, LONGEST_LOG_LINE - CUT.length).toString();
+  return `${head.replace(/\uFFFD$/, '')}${CUT}`;
 }

@@ -1,6 +1,8 @@
 import type { JSONValue } from 'convex/values';
 import { makeId } from './ids.ts';
 import { encodeValue, type Key } from './index-key.ts';
+import { DEEPEST_DOCUMENT, LARGEST_DOCUMENT } from './limits.ts';
+import { measure, showSize } from './measure.ts';
 import type { Schema } from './schema.ts';
 import { documentKey, type Index, type Table, type Tables } from './tables.ts';
 import type { Clock } from './timestamp.ts';
@@ -68,13 +70,23 @@ export function documentsOf(tables: Tables, schema: Schema, clock: Clock): Docum
     return table;
   }
 
+  function look(transaction: Transaction, table: Table, id: string): string | undefined {
+    const key = documentKey(table, id);
+    const text = transaction.get(key);
+    if (table.isSystem) return text;
+    transaction.usage.query(key);
+    if (text !== undefined) transaction.usage.read(text);
+    return text;
+  }
+
   function read(transaction: Transaction, table: Table, id: string, method: string): DocumentJson {
-    const text = transaction.get(documentKey(table, id));
+    const text = look(transaction, table, id);
     if (text === undefined) throw new Error(`${method} on nonexistent document ID ${id}`);
     return parseDocument(text);
   }
 
   function write(transaction: Transaction, table: Table, old: DocumentJson | undefined, document: DocumentJson): void {
+    if (!table.isSystem) transaction.usage.write(sizeOf(document));
     const problem = schema.get(table.name)?.(withoutSystemFields(document), '');
     if (problem !== undefined) {
       throw new Error(
@@ -95,7 +107,7 @@ export function documentsOf(tables: Tables, schema: Schema, clock: Clock): Docum
 
   return {
     get(transaction, id, method, named) {
-      return transaction.get(documentKey(locate(id, method, named), id));
+      return look(transaction, locate(id, method, named), id);
     },
     insert(transaction, name, value) {
       const fields = fieldsOf(value, 'insert');
@@ -126,14 +138,37 @@ export function documentsOf(tables: Tables, schema: Schema, clock: Clock): Docum
     remove(transaction, id, named) {
       const table = locate(id, 'delete', named);
       const old = read(transaction, table, id, 'Delete');
+      if (!table.isSystem) transaction.usage.write(0);
       for (const key of indexKeys(old, table.indexes.values())) transaction.writes.set(key, null);
     },
   };
 }
 
 function fieldsOf(value: JSONValue, method: string): { [field: string]: JSONValue } {
+  within(method, value);
   if (isPlainObject(value)) return value;
   throw new Error(`Invalid argument \`value\` for \`db.${method}\`: expected an object.`);
+}
+
+/** Throws when the value given to `db.insert` and the like is one that no value may be. */
+function within(method: string, value: JSONValue): void {
+  try {
+    measure(value);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new Error(`Invalid argument \`value\` for \`db.${method}\`: ${why}`);
+  }
+}
+
+function sizeOf(document: DocumentJson): number {
+  const { size, nesting } = measure(document);
+  if (nesting > DEEPEST_DOCUMENT) {
+    throw new Error(`Document is too nested (nested ${nesting} levels deep > maximum nesting ${DEEPEST_DOCUMENT})`);
+  }
+  if (size > LARGEST_DOCUMENT) {
+    throw new Error(`Value is too large (${showSize(size)} > maximum size ${showSize(LARGEST_DOCUMENT)})`);
+  }
+  return size;
 }
 
 function isUndefined(value: JSONValue): boolean {

@@ -1,10 +1,12 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import type { JSONValue } from 'convex/values';
+import { z } from 'zod';
 import { AuthFailure, type Identity, NOBODY } from './auth.ts';
 import type { Answered, CallRequest, Engine } from './engine.ts';
+import { environmentChanges } from './environment.ts';
 import type { FunctionKind } from './functions.ts';
 import { parseJson } from './parse-json.ts';
-import { encodeTimestamp } from './timestamp.ts';
+import { decodeTimestamp, encodeTimestamp } from './timestamp.ts';
 
 /** Arguments of 16 MiB, and room for their wrapping. */
 const LONGEST_BODY = 17 * 1024 * 1024;
@@ -39,13 +41,13 @@ class BadRequest extends Error {
 }
 
 /** Convex's HTTP API over an engine. `version` is the engine's own. */
-export function httpServer(engine: Engine, version: string): Server {
-  return createServer((request, response) => {
+export function apiListener(engine: Engine, version: string): RequestListener {
+  return (request, response) => {
     answer(engine, version, request, response).catch((error: unknown) => {
       const { status, code, message } = refusal(error);
       send(response, status, JSON.stringify({ code, message }));
     });
-  });
+  };
 }
 
 async function answer(engine: Engine, version: string, request: IncomingMessage, response: ServerResponse) {
@@ -60,8 +62,13 @@ async function answer(engine: Engine, version: string, request: IncomingMessage,
     );
   }
   if (path === '/version') return send(response, 200, version, 'text/plain');
-  if (path === '/api/query_ts')
-    return send(response, 200, JSON.stringify({ ts: encodeTimestamp(engine.latestTimestamp()) }));
+  if (path === '/api/query_ts') {
+    return send(response, 200, JSON.stringify({ ts: encodeTimestamp(await engine.queryTimestamp()) }));
+  }
+  if (request.method === 'POST' && path === '/api/update_environment_variables') {
+    await setEnvironment(engine, request);
+    return send(response, 200, '');
+  }
   const call = request.method === 'POST' ? target(path) : undefined;
   if (!call) throw new BadRequest(404, 'NotFound', `There is nothing at ${request.method} ${path}.`);
   const identity = await identify(engine, request.headers.authorization);
@@ -69,8 +76,26 @@ async function answer(engine: Engine, version: string, request: IncomingMessage,
   const name = call.path ?? body.path;
   if (typeof name !== 'string') throw new BadRequest(400, 'BadRequest', 'The body has no `path` of a function.');
   const args = argumentsOf(body.args);
-  const answered = await engine.call({ path: name, args, identity, kind: call.kind });
+  const answered = await engine.call({ path: name, args, identity, kind: call.kind, at: timestampIn(path, body) });
   send(response, answered.ok ? 200 : FUNCTION_FAILED, answerText(answered));
+}
+
+async function setEnvironment(engine: Engine, request: IncomingMessage): Promise<void> {
+  const identity = await identify(engine, request.headers.authorization);
+  if (identity.kind !== 'admin') throw new BadRequest(403, 'Unauthorized', 'Only the admin key may do this.');
+  const body = environmentChanges.safeParse(await readJson(request));
+  if (!body.success) throw new BadRequest(400, 'BadRequest', z.prettifyError(body.error));
+  await engine.setEnvironment(body.data.changes).catch((error: Error) => {
+    throw new BadRequest(400, 'EnvironmentVariableRefused', error.message);
+  });
+}
+
+/** What `query_at_ts` asks for besides. */
+function timestampIn(path: string, { ts }: { [field: string]: JSONValue }): bigint | undefined {
+  if (path !== '/api/query_at_ts') return undefined;
+  const timestamp = typeof ts === 'string' ? decodeTimestamp(ts) : undefined;
+  if (timestamp === undefined) throw new BadRequest(400, 'BadRequest', '`ts` must be what /api/query_ts answers.');
+  return timestamp;
 }
 
 /** Which function a path means: `/api/run/dir/file/fn` names it, the others leave it to the body. */

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { justAfter, type Key } from './index-key.ts';
 import { DocumentStream, type Plan } from './query.ts';
 import type { Transaction } from './transaction.ts';
+import { TooMuchRead } from './usage.ts';
 
 export interface PageRequest {
   readonly cursor: string | null;
@@ -35,24 +36,38 @@ export function readPage(transaction: Transaction, plan: Plan, request: PageRequ
   const page: string[] = [];
   const positions: Key[] = [];
   const full = () => to === undefined && (page.length >= pageSize || stream.looked >= (maximumRowsRead ?? Infinity));
-  let ended = false;
-  while (!ended && !full()) {
-    const text = stream.look();
-    if (text === undefined) ended = true;
+  let stopped: 'end' | 'limit' | undefined;
+  while (!stopped && !full()) {
+    const text = lookWithin(stream);
+    if (typeof text === 'symbol') stopped = 'limit';
+    else if (text === undefined) stopped = 'end';
     else if (text !== '') {
       page.push(text);
       positions.push(stream.position ?? END);
     }
   }
-  const reached = to ?? (ended ? END : (stream.position ?? from));
+  const reached = stopped === 'limit' ? stream.position : (to ?? (stopped ? END : (stream.position ?? from)));
   const middle = positions[(positions.length >> 1) - 1];
   return {
     page,
     isDone: reached === END,
     continueCursor: reached === undefined ? '' : encodeCursor(plan, reached),
     splitCursor: middle === undefined ? null : encodeCursor(plan, middle),
-    pageStatus: !ended && page.length < pageSize && to === undefined ? 'SplitRequired' : null,
+    pageStatus:
+      stopped === 'limit' || (!stopped && page.length < pageSize && to === undefined) ? 'SplitRequired' : null,
   };
+}
+
+const LIMIT = Symbol('the limit of what may be read');
+
+/** The next document. At its limit a transaction that looked at some answers with them, instead of failing. */
+function lookWithin(stream: DocumentStream): string | typeof LIMIT | undefined {
+  try {
+    return stream.look();
+  } catch (error) {
+    if (error instanceof TooMuchRead && stream.looked > 0) return LIMIT;
+    throw error;
+  }
 }
 
 /** The plan narrowed to what lies after `from`, up to and with `to`. */

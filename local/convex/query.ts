@@ -102,6 +102,7 @@ export class DocumentStream {
   constructor(transaction: Transaction, plan: Plan, expected?: number) {
     this.#transaction = transaction;
     this.#plan = plan;
+    if (!plan.table.isSystem) transaction.usage.query();
     this.#left = plan.operators.map((operator) => ('limit' in operator ? operator.limit : 0));
     const firstLimit = plan.operators.every((operator) => 'limit' in operator) ? this.#left[0] : undefined;
     this.#scan = new Scan(transaction, plan.range, plan.descending, expected ?? firstLimit);
@@ -123,11 +124,12 @@ export class DocumentStream {
   look(): string | undefined {
     const key = this.#scan.next();
     if (key === undefined) return undefined;
-    this.position = key;
-    this.looked++;
     const at = this.#holdsDocuments ? key : documentKey(this.#plan.table, idOfKey(key));
     const text = this.#transaction.get(at);
     if (text === undefined) throw new Error(`An index of table ${this.#plan.table.name} points to no document.`);
+    if (!this.#plan.table.isSystem) this.#transaction.usage.read(text);
+    this.position = key;
+    this.looked++;
     return this.#passes(text) ? text : '';
   }
 

@@ -2,16 +2,20 @@ import type { JSONValue } from 'convex/values';
 import pLimit from 'p-limit';
 import type { Identity } from './auth.ts';
 import { type Call, currentCall, failureOf, type Outcome, RefusedCall } from './call.ts';
+import { checkArguments, checkResult } from './function-checks.ts';
 import { canonicalPath, type FunctionKind, type Functions, type RegisteredFunction } from './functions.ts';
+import { DEADLINE_MS } from './limits.ts';
 import type { Transaction } from './transaction.ts';
-import { isPlainObject } from './validate.ts';
+import { chargeUserTime, refuseOvertime, startUserTime } from './user-time.ts';
 
 export interface RunOptions {
   readonly identity: Identity;
   readonly transaction: Transaction | undefined;
   readonly journal?: string | null;
-  /** Log lines of the call around this one, when there is one. */
-  readonly logLines?: string[];
+  /** The call around this one, when there is one: log lines go to it. */
+  readonly outer?: Call;
+  /** The scheduled function that runs. */
+  readonly scheduledId?: string | undefined;
 }
 
 /** Finds a function. `internal` ones exist only for admins and other functions. Throws `RefusedCall`. */
@@ -41,38 +45,67 @@ export async function runFunction(
   args: JSONValue,
   options: RunOptions,
 ): Promise<{ outcome: Outcome; journal: string | null }> {
-  const call: Call = {
-    path: fn.path,
-    kind: fn.kind,
+  const call = newCall(fn, options);
+  try {
+    checkArguments(fn, args);
+    const run = runIn(call, () => fn.invoke(JSON.stringify(args)));
+    const value = await (options.outer ? run : before(DEADLINE_MS[fn.kind], run));
+    checkResult(fn, value);
+    return { outcome: { ok: true, value, logLines: call.logLines }, journal: call.nextJournal };
+  } catch (thrown) {
+    if (!options.outer) report(fn.path, thrown);
+    return { outcome: failureOf(thrown, call.logLines), journal: call.nextJournal };
+  } finally {
+    call.ended = true;
+  }
+}
+
+/** A call about to run. */
+export function newCall({ path, kind }: Pick<RegisteredFunction, 'path' | 'kind'>, options: RunOptions): Call {
+  return {
+    path,
+    kind,
     identity: options.identity,
     transaction: options.transaction,
     streams: new Map(),
     nextStream: 1,
     inTurn: pLimit(1),
-    logLines: options.logLines ?? [],
+    logLines: options.outer?.logLines ?? [],
+    userMs: 0,
+    ended: false,
+    scheduledId: options.scheduledId ?? options.outer?.scheduledId,
     journal: options.journal ?? null,
     nextJournal: null,
   };
+}
+
+/** Runs code as that of `call`, across its awaits. Throws when it took more time than it may. */
+export async function runIn<Result>(call: Call, code: () => Promise<Result>): Promise<Result> {
+  startUserTime();
   try {
-    if (!isPlainObject(args)) throw new RefusedCall('The arguments of a Convex function must be an object.');
-    refuse('ArgumentValidationError', fn.checkArgs(args, ''));
-    const value = await currentCall.run(call, () => fn.invoke(JSON.stringify(args)));
-    if (fn.checkReturns) refuse('ReturnsValidationError', fn.checkReturns(JSON.parse(value) as JSONValue, ''));
-    return { outcome: { ok: true, value, logLines: call.logLines }, journal: call.nextJournal };
-  } catch (thrown) {
-    if (!options.logLines) report(fn.path, thrown);
-    return { outcome: failureOf(thrown, call.logLines), journal: call.nextJournal };
+    return await currentCall.run(call, code);
+  } finally {
+    chargeUserTime(call);
+    refuseOvertime(call);
   }
 }
 
 /** Mistakes in functions are told to their author with the place; refusals and `ConvexError`s are meant. */
-function report(path: string, thrown: unknown): void {
+export function report(path: string, thrown: unknown): void {
   if (thrown instanceof RefusedCall || !(thrown instanceof Error) || 'data' in thrown) return;
   process.stderr.write(`${path} failed: ${thrown.stack}\n`);
 }
 
-function refuse(kind: string, problem: string | undefined): void {
-  if (problem !== undefined) throw new RefusedCall(`${kind}: ${problem}`);
+async function before<Result>(milliseconds: number, work: Promise<Result>): Promise<Result> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => {
+    late.reject(new RefusedCall(`Function execution timed out (maximum duration: ${milliseconds / 1000}s)`));
+  }, milliseconds);
+  try {
+    return await Promise.race([work, late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 function capital(kind: FunctionKind): string {

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { indexKeys, parseDocument, withoutSystemFields } from './documents.ts';
 import { justAfter } from './index-key.ts';
 import type { Storage } from './storage.ts';
+import { SYSTEM_TABLES } from './system-tables.ts';
 import { type DeclaredIndexes, type Index, idOfKey, indexRange, META, type Table, type Tables } from './tables.ts';
 import { type Check, compileValidator, type ValidatorJson } from './validate.ts';
 
@@ -36,8 +37,13 @@ export function applySchema(exported: string | undefined, tables: Tables, storag
     const wanted = Object.fromEntries(indexes.map((index) => [index.indexDescriptor, withSystemFields(index.fields)]));
     fitIndexes(table, wanted, tables, storage);
   }
+  for (const [name, indexes] of Object.entries(SYSTEM_TABLES)) {
+    const wanted = Object.entries(indexes).map(([index, fields]) => [index, withSystemFields(fields)]);
+    fitIndexes(tables.table(name), Object.fromEntries(wanted), tables, storage);
+  }
   for (const name of tables.names()) {
-    if (!declared.some(({ tableName }) => tableName === name)) fitIndexes(tables.table(name), {}, tables, storage);
+    const isDeclared = name in SYSTEM_TABLES || declared.some(({ tableName }) => tableName === name);
+    if (!isDeclared) fitIndexes(tables.table(name), {}, tables, storage);
   }
   save(tables, storage);
   return checks;

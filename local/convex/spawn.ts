@@ -5,6 +5,8 @@ import { createInterface } from 'node:readline';
 
 export interface EngineProcess {
   readonly url: string;
+  /** Where its HTTP actions are; undefined without a `http.ts`. */
+  readonly siteUrl: string | undefined;
   readonly pid: number;
   /** Stops it cleanly. Both resolve when the process has ended. */
   stop(): Promise<void>;
@@ -18,7 +20,7 @@ const MAIN = join(import.meta.dirname, 'main.ts');
 
 /**
  * Starts an engine in a process of its own and waits until it serves. `env` comes on top of this
- * process's; port 0, the default, takes a free one. Throws with what the engine said when it does not start.
+ * process's; port 0, the default, takes a free one, as HTTP actions do. Throws with what the engine said when it does not start.
  */
 export async function spawnEngine(options: {
   functions: string;
@@ -29,7 +31,7 @@ export async function spawnEngine(options: {
   const { functions, data, env, port = 0 } = options;
   const flags = ['--functions', functions, '--data', data, '--port', String(port)];
   const child = spawn(process.execPath, [MAIN, ...flags], {
-    env: { ...process.env, ...env },
+    env: { ...process.env, CONVEX_SITE_PORT: '0', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const exited = once(child, 'exit');
@@ -37,21 +39,23 @@ export async function spawnEngine(options: {
   child.stderr.on('data', (chunk: Buffer) => {
     said = (said + chunk.toString()).slice(-LONGEST_SAID);
   });
-  const url = await Promise.race([
-    servedUrl(createInterface({ input: child.stdout })),
+  const { url, siteUrl } = await Promise.race([
+    servedUrls(createInterface({ input: child.stdout })),
     exited.then(() => Promise.reject(new Error(said.trim() || 'The engine ended before it served.'))),
   ]);
   const end = async (signal: NodeJS.Signals) => {
     if (child.exitCode === null && child.signalCode === null) child.kill(signal);
     await exited;
   };
-  return { url, pid: child.pid ?? 0, stop: () => end('SIGTERM'), kill: () => end('SIGKILL') };
+  return { url, siteUrl, pid: child.pid ?? 0, stop: () => end('SIGTERM'), kill: () => end('SIGKILL') };
 }
 
-async function servedUrl(lines: AsyncIterable<string>): Promise<string> {
+async function servedUrls(lines: AsyncIterable<string>): Promise<{ url: string; siteUrl: string | undefined }> {
+  let siteUrl: string | undefined;
   for await (const line of lines) {
     const [url] = /http:\/\/\S+$/.exec(line) ?? [];
-    if (url) return url;
+    if (line.startsWith('HTTP actions')) siteUrl = url;
+    else if (url) return { url, siteUrl };
   }
   return new Promise(() => {});
 }

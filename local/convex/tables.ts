@@ -12,6 +12,8 @@ export interface Index {
 export interface Table {
   readonly name: string;
   readonly number: number;
+  /** The engine's own: functions only read it, and it does not count towards their limits. */
+  readonly isSystem: boolean;
   readonly byId: Index;
   readonly byCreationTime: Index;
   /** All of them, the two above included. */
@@ -67,6 +69,13 @@ export class Tables {
     return number === undefined ? undefined : this.#byNumber.get(number);
   }
 
+  /** An index that is known to be there. */
+  index(table: string, name: string): Index {
+    const index = this.table(table).indexes.get(name);
+    if (!index) throw new Error(`Index ${table}.${name} not found.`);
+    return index;
+  }
+
   names(): string[] {
     return [...this.#byName.keys()];
   }
@@ -112,7 +121,7 @@ export class Tables {
     const byId = indexes.get('by_id');
     const byCreationTime = indexes.get('by_creation_time');
     if (!byId || !byCreationTime) throw new Error(`Table ${name} has lost its own indexes.`);
-    const table = { name, number, byId, byCreationTime, indexes };
+    const table = { name, number, isSystem: name.startsWith('_'), byId, byCreationTime, indexes };
     this.#byName.set(name, table);
     this.#byNumber.set(number, table);
     return table;

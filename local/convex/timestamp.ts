@@ -40,3 +40,9 @@ export function encodeTimestamp(timestamp: bigint): string {
   bytes.writeBigUInt64LE(timestamp);
   return bytes.toString('base64');
 }
+
+/** A timestamp from the wire, undefined when it is none. */
+export function decodeTimestamp(text: string): bigint | undefined {
+  const bytes = Buffer.from(text, 'base64');
+  return bytes.length === 8 ? bytes.readBigUInt64LE() : undefined;
+}

@@ -1,6 +1,7 @@
 import { justAfter, type Key, type KeyRange } from './index-key.ts';
 import { Overlay } from './overlay.ts';
 import type { Reader } from './storage.ts';
+import { Usage } from './usage.ts';
 
 /**
  * What one function call sees and changes: its own writes over those of the transactions around it,
@@ -10,20 +11,23 @@ export class Transaction implements Reader {
   readonly writes = new Overlay();
   /** Ranges read so far, for live queries; undefined where nobody asks. Ranges grow while a stream is read. */
   readonly reads: MutableRange[] | undefined;
+  /** What it used of its limits, together with those nested in it. */
+  readonly usage: Usage;
   readonly #below: readonly Overlay[];
   readonly #layers: readonly Overlay[];
   readonly #disk: Reader;
 
-  constructor(disk: Reader, below: readonly Overlay[], reads?: MutableRange[]) {
+  constructor(disk: Reader, below: readonly Overlay[], reads?: MutableRange[], usage = new Usage()) {
     this.#disk = disk;
     this.#below = below;
     this.#layers = [this.writes, ...below];
     this.reads = reads;
+    this.usage = usage;
   }
 
   /** A transaction on top of this one; `absorb` keeps its writes, forgetting it rolls them back. */
   nested(): Transaction {
-    return new Transaction(this.#disk, this.#layers, this.reads);
+    return new Transaction(this.#disk, this.#layers, this.reads, this.usage);
   }
 
   absorb(nested: Transaction): void {
