@@ -1,7 +1,12 @@
 import { defineConfig } from 'vitest/config';
 
 /** `npm test` runs project `base`; what needs apt packages beyond redis-server and ffmpeg is project `more`. */
-const heavy = ['test/rgw/**/*.test.ts', 'test/browser/**/*.test.ts', 'test/containers/**/*.test.ts'];
+const heavy = [
+  'test/redis/**/*.test.ts',
+  'test/rgw/**/*.test.ts',
+  'test/browser/**/*.test.ts',
+  'test/containers/**/*.test.ts',
+];
 
 export default defineConfig({
   test: {

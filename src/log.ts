@@ -8,7 +8,11 @@ export function createLogger(config: Pick<Config, 'logLevel'>, name: string): Lo
   return pino({
     name,
     level: config.logLevel,
-    redact: ['*.authorization', '*.secret', '*.password', '*.token', 'req.headers.authorization', 'req.headers.cookie'],
+    redact: [
+      ...['*.authorization', '*.secret', '*.password', '*.token', 'req.headers.authorization', 'req.headers.cookie'],
+      // What Redis was asked, which its errors carry: the password of a login, the data of a job.
+      ...['err.command.args', 'err.*.command.args'],
+    ],
     timestamp: pino.stdTimeFunctions.isoTime,
   });
 }

@@ -16,7 +16,8 @@ export interface TestRedis {
   start(): Promise<void>;
 }
 
-export async function startRedis(): Promise<TestRedis> {
+/** `settings` are those of redis.conf; they come after our own. */
+export async function startRedis(settings: Readonly<Record<string, string>> = {}): Promise<TestRedis> {
   const port = await freePort();
   const dir = await mkdtemp(join(tmpdir(), 'reelay-redis-'));
   let child: ChildProcess | undefined;
@@ -31,7 +32,7 @@ export async function startRedis(): Promise<TestRedis> {
     url: `redis://127.0.0.1:${port}`,
     port,
     async start() {
-      child = await launch(dir, port);
+      child = await launch(dir, port, settings);
     },
     kill: () => end('SIGKILL'),
     async stop() {
@@ -52,8 +53,10 @@ const OPTIONS = [
   '--maxmemory-policy noeviction',
 ];
 
-async function launch(dir: string, port: number): Promise<ChildProcess> {
-  const args = ['--port', String(port), '--dir', dir, ...OPTIONS.flatMap((option) => option.split(' '))];
+async function launch(dir: string, port: number, settings: Readonly<Record<string, string>>): Promise<ChildProcess> {
+  const own = OPTIONS.flatMap((option) => option.split(' '));
+  const more = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, ...value.split(' ')]);
+  const args = ['--port', String(port), '--dir', dir, ...own, ...more];
   const child = spawn('redis-server', args, { stdio: ['ignore', 'pipe', 'inherit'] });
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   let output = '';

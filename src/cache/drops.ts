@@ -26,6 +26,8 @@ export function listenForDrops(
     );
   subscriber.on('error', (error: Error) => onError(error, 'listening for dropped URLs'));
   subscriber.on('ready', listen);
+  // A Cluster subscribes at another node by itself when its own is gone; what was said meanwhile is lost.
+  subscriber.on('-node', () => lookup.clear());
   subscriber.on('message', (_channel: string, message: string) => lookup.forget(message.split(',')));
   return {
     async announce(assetIds) {

@@ -49,10 +49,12 @@ export function createSharedLayer(redis: RedisConnection, prefix: string): Share
   const key = (assetId: string) => `${prefix}:url:${assetId}`;
   return {
     async read(assetIds) {
-      const pipeline = redis.pipeline();
-      for (const assetId of assetIds) pipeline.hmget(key(assetId), 'epoch', 'entry');
-      const answers = (await pipeline.exec()) ?? [];
-      return new Map(assetIds.map((assetId, index) => [assetId, toRemembered(answers[index])]));
+      // Sent together all the same, but no pipeline: on a Cluster its keys would have to be on one node.
+      const read = assetIds.map(async (assetId) => {
+        const [epoch, text] = await redis.hmget(key(assetId), 'epoch', 'entry');
+        return [assetId, toRemembered(epoch, text)] as const;
+      });
+      return new Map(await Promise.all(read));
     },
     async fill(entry, epoch) {
       return (await redis.eval(FILL, 1, key(entry.assetId), epoch, printEntry(entry), HOUR_MS)) === 1;
@@ -67,9 +69,7 @@ export function createSharedLayer(redis: RedisConnection, prefix: string): Share
   };
 }
 
-function toRemembered(answer: readonly [error: Error | null, result: unknown] | undefined): Remembered {
-  if (!answer || answer[0]) throw answer?.[0] ?? new Error('Redis left an answer out of a pipeline');
-  const [epoch, text] = answer[1] as [string | null, string | null];
+function toRemembered(epoch: string | null | undefined, text: string | null | undefined): Remembered {
   const value = text === TOMBSTONE ? TOMBSTONE : text ? parseEntry(text) : undefined;
   return { epoch: epoch ?? '', value };
 }

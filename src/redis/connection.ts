@@ -22,10 +22,17 @@ export function connectRedis(
   const address = redisAddress(url);
   const redis =
     address.kind === 'cluster'
-      ? new Cluster([...address.hosts], clusterOptions(address, role, trust))
+      ? connectCluster(new Cluster([...address.hosts], clusterOptions(address, role, trust)))
       : new Redis(redisOptions(address, role, trust));
   redis.on('error', onError);
   return redis;
+}
+
+/** Each node is connected when it turns up: a caller's command fails on one that is only connecting by then. */
+function connectCluster(cluster: Cluster): Cluster {
+  return cluster.on('+node', (node: Redis) => {
+    node.connect().catch(() => undefined);
+  });
 }
 
 /**
@@ -49,11 +56,17 @@ export async function whenConnected(redis: RedisConnection, timeoutMs: number): 
       }),
     );
   }, timeoutMs);
-  redis.once('ready', resolve).on('error', note);
+  const ready = () => resolve(nodesReady(redis));
+  redis.once('ready', ready).on('error', note);
   await promise.finally(() => {
     clearTimeout(timer);
-    redis.off('ready', resolve).off('error', note);
+    redis.off('ready', ready).off('error', note);
   });
+}
+
+/** A Cluster is ready before the connections to its masters are. */
+async function nodesReady(redis: RedisConnection): Promise<void> {
+  if (redis instanceof Cluster) await Promise.allSettled(redis.nodes('master').map((node) => node.ping()));
 }
 
 /** A Cluster says that no node answers, and keeps the words of the last one. */
@@ -83,6 +96,17 @@ function refusalOf({ message, code }: Error & { code?: string }): string | undef
 export function queueUnavailable(cause: unknown): AppError {
   const answered = cause instanceof Error && cause.name === 'ReplyError';
   return new AppError('QUEUE_UNAVAILABLE', answered ? 'Redis refused the command.' : 'Redis is away.', { cause });
+}
+
+/** For commands that wait for their answer, to where `redis` leads: it connects when it is first used, and cuts no answer short. */
+export function openBlocking(redis: RedisConnection): RedisConnection {
+  const options = { lazyConnect: true, enableOfflineQueue: true, maxRetriesPerRequest: null };
+  return redis.isCluster
+    ? (redis as Cluster).duplicate(undefined, {
+        lazyConnect: true,
+        redisOptions: { ...options, commandTimeout: undefined },
+      })
+    : (redis as Redis).duplicate({ ...options, commandTimeout: undefined });
 }
 
 /** A connection of its own for pub/sub, to where `redis` leads. It does not subscribe again by itself: on `ready` its owner does. */
