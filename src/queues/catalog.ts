@@ -43,6 +43,8 @@ const pack = z.object({
   files: z.array(packFile).min(1),
   /** Packs of one request wait until the whole batch is accepted; a request of one pack needs no mark. */
   awaitAcceptance: z.boolean(),
+  /** When its files become ready: those of each pack when they are stored, or those of the batch all together at its end. */
+  commit: z.enum(['each', 'batch']).default('each'),
   correlationId: z.string(),
   createdBy: z.string(),
   createdAt: z.int(),
@@ -72,7 +74,7 @@ export const JOBS = {
     attempts: 3,
     backoff: { first: 1_000, last: 60_000 },
   },
-  /** Writes the final record of a batch once each of its files is ready or failed. */
+  /** Commits what a batch left to its end, and writes its final record once each of its files is ready or failed. */
   'batch-end': {
     schema: batchEnd,
     lanes: ['maintenance'],
@@ -96,6 +98,7 @@ const anyPack = z.object({
   batchId: z.string().catch(''),
   entity: z.object({ project: z.string().catch('') }).catch({ project: '' }),
   files: z.array(z.object({ assetId: z.string(), filename: z.string() })).catch([]),
+  commit: z.enum(['each', 'batch']).catch('each'),
   correlationId: z.string().catch(''),
 });
 /** What can be told of an upload job's data, of any version. */

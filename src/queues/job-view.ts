@@ -1,5 +1,6 @@
 import type { Job } from 'bullmq';
 import type { ErrorFacts } from '#errors';
+import { cancelledError } from './cancellations.ts';
 import { type Lane, readAnyPack } from './catalog.ts';
 import type { JobView } from './producer.ts';
 
@@ -27,11 +28,19 @@ export const LISTS = {
 export const ERROR_FIELD = 'error';
 export const RETRY_FIELD = 'retryAt';
 
-/** An upload job as people see it; `state` is BullMQ's word, `facts` the hash beside the job. */
-export function toJobView(job: Job, lane: Lane, state: string, facts: Readonly<Record<string, string>>): JobView {
+interface BesideJob {
+  /** The hash beside the job. */
+  readonly facts: Readonly<Record<string, string>>;
+  readonly cancelled: boolean;
+}
+
+/**
+ * An upload job as people see it; `state` is BullMQ's word. A cancelled one says so from the moment it was, and keeps
+ * saying so when it is completed.
+ */
+export function toJobView(job: Job, lane: Lane, state: string, { facts, cancelled }: BesideJob): JobView {
   const pack = readAnyPack(job.data);
   const shown = STATES[state] ?? 'waiting';
-  const error = facts[ERROR_FIELD];
   return {
     jobId: job.id ?? '',
     batchId: pack.batchId,
@@ -42,8 +51,12 @@ export function toJobView(job: Job, lane: Lane, state: string, facts: Readonly<R
     attempts: job.attemptsMade,
     maxAttempts: job.opts.attempts ?? 1,
     // BullMQ keeps the delay, but not since when.
-    nextRetryAt: shown === 'delayed' ? Number(facts[RETRY_FIELD]) || undefined : undefined,
-    error: error === undefined || shown === 'completed' ? undefined : (JSON.parse(error) as ErrorFacts),
+    nextRetryAt: shown === 'delayed' && !cancelled ? Number(facts[RETRY_FIELD]) || undefined : undefined,
+    error: cancelled && shown !== 'failed' ? cancelledError().toFacts() : errorOf(shown, facts),
     files: pack.files.map(({ assetId, filename }) => ({ assetId, filename })),
   };
+}
+
+function errorOf(state: JobView['state'], { [ERROR_FIELD]: error }: BesideJob['facts']): ErrorFacts | undefined {
+  return error === undefined || state === 'completed' ? undefined : (JSON.parse(error) as ErrorFacts);
 }

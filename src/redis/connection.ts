@@ -109,10 +109,13 @@ export function openBlocking(redis: RedisConnection): RedisConnection {
     : (redis as Redis).duplicate({ ...options, commandTimeout: undefined });
 }
 
+/** One more connection to where `redis` leads, of the same role; what it is closed by is up to the caller. */
+export function anotherConnection(redis: RedisConnection): RedisConnection {
+  return redis instanceof Cluster ? connectCluster(redis.duplicate()) : redis.duplicate();
+}
+
 /** A connection of its own for pub/sub, to where `redis` leads. It does not subscribe again by itself: on `ready` its owner does. */
 export function openSubscriber(redis: RedisConnection): RedisConnection {
   const options = { autoResubscribe: false };
-  return redis.isCluster
-    ? (redis as Cluster).duplicate(undefined, { redisOptions: options })
-    : (redis as Redis).duplicate(options);
+  return redis instanceof Cluster ? redis.duplicate(undefined, { redisOptions: options }) : redis.duplicate(options);
 }

@@ -1,0 +1,103 @@
+import { AppError } from '#errors';
+import type { RedisConnection } from '#redis/connection.ts';
+import { defineScript } from '#redis/script.ts';
+
+/**
+ * Whether a pack is cancelled or comes to its end: one hash a batch, a field a job, so that one script decides for
+ * any number of a batch's packs, whatever lane they are in. Whoever is first wins: who cancels, or who commits.
+ */
+export interface Cancellations {
+  /** Cancels the job; again is fine. False when its end was claimed before: it is committed, or about to be. */
+  request(batchId: string, jobId: string): Promise<boolean>;
+  isCancelled(batchId: string, jobId: string): Promise<boolean>;
+  /** At the start of a job: takes back the claim of an earlier start. True when the job is cancelled. */
+  begin(batchId: string, jobId: string): Promise<boolean>;
+  /**
+   * Before the files of these jobs are committed or fail for good: from here on they are not cancelled any more.
+   * Answers those that were before; `commits` notes that the others may be in Convex from now on.
+   */
+  claim(batchId: string, jobIds: readonly string[], claim: Claim): Promise<ReadonlySet<string>>;
+  /** Takes the own claim back: files are still open, so that the jobs can be cancelled again. */
+  release(batchId: string, jobIds: readonly string[], owner: string): Promise<void>;
+  /** True when a commit of the job was ever claimed: then only Convex knows what became of it. */
+  mayBeCommitted(batchId: string, jobId: string): Promise<boolean>;
+  /** A cancellation that came too late: its files had been committed before. */
+  overrule(batchId: string, jobId: string): Promise<void>;
+}
+
+interface Claim {
+  /** Name of the start that claims, unlike any other's. */
+  readonly owner: string;
+  readonly commits: boolean;
+}
+
+/** As long as a batch's record. */
+const TTL_SECONDS = 30 * 86_400;
+const CANCELLED = 'cancelled';
+const COMMITS = 'commits:';
+
+/** KEYS decisions; ARGV job id, ttl. */
+const requestScript = defineScript(`
+  local decided = redis.call('HGET', KEYS[1], ARGV[1])
+  if decided then return decided == '${CANCELLED}' and 1 or 0 end
+  redis.call('HSET', KEYS[1], ARGV[1], '${CANCELLED}')
+  redis.call('EXPIRE', KEYS[1], ARGV[2])
+  return 1
+`);
+
+/** KEYS decisions; ARGV job id. */
+const beginScript = defineScript(`
+  if redis.call('HGET', KEYS[1], ARGV[1]) == '${CANCELLED}' then return 1 end
+  redis.call('HDEL', KEYS[1], ARGV[1])
+  return 0
+`);
+
+/** KEYS decisions; ARGV ttl, owner, whether it commits, then job ids. Answers those that are cancelled. */
+const claimScript = defineScript(`
+  local cancelled = {}
+  for i = 4, #ARGV do
+    if redis.call('HGET', KEYS[1], ARGV[i]) == '${CANCELLED}' then
+      table.insert(cancelled, ARGV[i])
+    else
+      redis.call('HSET', KEYS[1], ARGV[i], ARGV[2])
+      if ARGV[3] == '1' then redis.call('HSET', KEYS[1], '${COMMITS}' .. ARGV[i], '1') end
+    end
+  end
+  redis.call('EXPIRE', KEYS[1], ARGV[1])
+  return cancelled
+`);
+
+/** KEYS decisions; ARGV owner, then job ids. */
+const releaseScript = defineScript(`
+  for i = 2, #ARGV do
+    if redis.call('HGET', KEYS[1], ARGV[i]) == ARGV[1] then redis.call('HDEL', KEYS[1], ARGV[i]) end
+  end
+`);
+
+export function createCancellations(redis: RedisConnection, prefix: string): Cancellations {
+  const key = (batchId: string) => `${prefix}:batch:{${batchId}}:decisions`;
+  return {
+    request: async (batchId, jobId) => (await requestScript(redis, [key(batchId)], [jobId, TTL_SECONDS])) === 1,
+    isCancelled: async (batchId, jobId) => (await redis.hget(key(batchId), jobId)) === CANCELLED,
+    begin: async (batchId, jobId) => (await beginScript(redis, [key(batchId)], [jobId])) === 1,
+    async claim(batchId, jobIds, { owner, commits }) {
+      const args = [TTL_SECONDS, `by:${owner}`, commits ? 1 : 0, ...jobIds];
+      return new Set((await claimScript(redis, [key(batchId)], args)) as string[]);
+    },
+    async release(batchId, jobIds, owner) {
+      await releaseScript(redis, [key(batchId)], [`by:${owner}`, ...jobIds]);
+    },
+    mayBeCommitted: async (batchId, jobId) => (await redis.hexists(key(batchId), COMMITS + jobId)) === 1,
+    async overrule(batchId, jobId) {
+      await redis.hset(key(batchId), jobId, 'by:convex');
+    },
+  };
+}
+
+/** Where cancelled jobs are called out. Nobody relies on hearing it: the hash is the truth. */
+export const cancelChannel = (prefix: string): string => `${prefix}:cancelled`;
+
+/** The error every file of a cancelled pack ends with, unless it was committed before. */
+export function cancelledError(): AppError {
+  return new AppError('CANCELLED', 'The upload was cancelled before it was committed.');
+}

@@ -1,0 +1,130 @@
+import type { Job, Queue } from 'bullmq';
+import { AppError } from '#errors';
+import type { RedisConnection } from '#redis/connection.ts';
+import { cancelChannel, createCancellations } from './cancellations.ts';
+import { JOBS, type Lane, readAnyPack } from './catalog.ts';
+import { readJobFacts } from './job-facts.ts';
+import { LISTS, toJobView } from './job-view.ts';
+import type { Lanes } from './lanes.ts';
+import type { JobView } from './producer.ts';
+
+/** At most `limit` jobs in `state`; with `project`, of that project only. */
+export interface JobFilter {
+  readonly state: JobView['state'];
+  readonly project?: string | undefined;
+  readonly limit: number;
+}
+
+/** Upload jobs, as people see them. */
+export interface Jobs {
+  getJob(jobId: string): Promise<JobView | undefined>;
+  /** Newest first, over all lanes. */
+  listJobs(filter: JobFilter): Promise<JobView[]>;
+  /**
+   * Cancels a job in whatever state; again is fine. A worker ends it, at once where one is free. Undefined without
+   * such a job. Throws `CONFLICT` when it has failed, or when its commit has begun.
+   */
+  cancelJob(jobId: string): Promise<JobView | undefined>;
+}
+
+interface JobsParts {
+  readonly redis: RedisConnection;
+  readonly prefix: string;
+  readonly lanes: Lanes;
+}
+
+interface Found {
+  readonly job: Job;
+  readonly lane: Lane;
+  /** In BullMQ's words. */
+  readonly state: string;
+}
+
+/** A job that outgrew `small` is found in `large`, so that one is looked up first. */
+const UPLOAD_LANES = JOBS.upload.lanes.toReversed();
+
+/** How far back a project's jobs are looked for, and how many are read at a time. */
+const SCANNED = 5_000;
+const PAGE = 200;
+
+export function createJobs({ redis, prefix, lanes }: JobsParts): Jobs {
+  const cancellations = createCancellations(redis, prefix);
+
+  async function find(jobId: string): Promise<Found | undefined> {
+    for (const lane of UPLOAD_LANES) {
+      const job: Job | undefined = await lanes[lane].getJob(jobId);
+      if (job) return { job, lane, state: await job.getState() };
+    }
+    return undefined;
+  }
+
+  async function view({ job, lane, state }: Found): Promise<JobView> {
+    const jobId = job.id ?? '';
+    const { batchId } = readAnyPack(job.data);
+    const [facts, cancelled] = await Promise.all([
+      readJobFacts(redis, prefix, lane, jobId),
+      cancellations.isCancelled(batchId, jobId),
+    ]);
+    return toJobView(job, lane, state, { facts, cancelled });
+  }
+
+  async function getJob(jobId: string): Promise<JobView | undefined> {
+    const found = await find(jobId);
+    return found && view(found);
+  }
+
+  return {
+    getJob,
+    async listJobs(filter) {
+      const found = await Promise.all(UPLOAD_LANES.map((lane) => findJobs(lanes[lane], filter)));
+      const jobs = found.flat().toSorted((a, b) => b.timestamp - a.timestamp);
+      // A queue of ours is named after its lane.
+      const views = jobs
+        .slice(0, filter.limit)
+        .map((job) => view({ job, lane: job.queueName as Lane, state: filter.state }));
+      return Promise.all(views);
+    },
+    async cancelJob(jobId) {
+      const found = await find(jobId);
+      if (!found) return undefined;
+      const { batchId, commit } = readAnyPack(found.job.data);
+      if (found.state === 'failed') throw refusal(jobId, 'has failed already: replay it, or delete the dead letter');
+      const isOver = found.state === 'completed' && commit === 'each';
+      const cancelled = isOver
+        ? await cancellations.isCancelled(batchId, jobId)
+        : await cancellations.request(batchId, jobId);
+      if (!cancelled) throw refusal(jobId, 'is committed, or is being committed at this moment: delete its assets');
+      await redis.publish(cancelChannel(prefix), jobId);
+      await hurry(found);
+      return getJob(jobId);
+    },
+  };
+}
+
+function refusal(jobId: string, why: string): AppError {
+  return new AppError('CONFLICT', `Job ${jobId} ${why} instead of cancelling it.`);
+}
+
+/** A job that waits comes first, so that its end is not long in coming; one that a worker has taken meanwhile is fine. */
+async function hurry({ job, state }: Found): Promise<void> {
+  if (state === 'active' || state === 'completed') return;
+  await job.changePriority({ priority: 0 }).catch(ignoreGone);
+  if (state === 'delayed') await job.promote().catch(ignoreGone);
+}
+
+/** What BullMQ says, by code, of a job that is not there or not in that state any more: then there is nothing to hurry. */
+function ignoreGone(error: unknown): void {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  if (typeof code !== 'number' || code >= 0) throw error;
+}
+
+/** Newest first; a project's jobs are looked for among the newest `SCANNED` of the state. */
+async function findJobs(queue: Queue, { state, project, limit }: JobFilter): Promise<Job[]> {
+  const found: Job[] = [];
+  for (let from = 0; from < SCANNED && found.length < limit; from += PAGE) {
+    const page: Job[] = await queue.getJobs([...LISTS[state]], from, from + PAGE - 1, false);
+    found.push(...page.filter((job) => project === undefined || readAnyPack(job.data).entity.project === project));
+    if (page.length < PAGE) break;
+  }
+  return found;
+}
