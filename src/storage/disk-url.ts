@@ -9,6 +9,8 @@ export interface DiskUrl {
   readonly filename?: string | undefined;
   /** True when a browser should save it rather than show it. */
   readonly download: boolean;
+  /** Set when it grants not to read but to put this many bytes. */
+  readonly put?: number | undefined;
 }
 
 const PATH = '/objects/';
@@ -18,6 +20,7 @@ export function signDiskUrl(secret: Buffer, url: DiskUrl): string {
   const query = new URLSearchParams({ expires: String(url.expiresAt / 1000) });
   if (url.filename !== undefined) query.set('filename', url.filename);
   if (url.download) query.set('download', '1');
+  if (url.put !== undefined) query.set('put', String(url.put));
   query.set('signature', signature(secret, url));
   return `${PATH}${url.key.split('/').map(encodeURIComponent).join('/')}?${query}`;
 }
@@ -35,11 +38,18 @@ export function verifyDiskUrl(secret: Buffer, pathAndQuery: string, now: number)
     throw forbidden('The URL is not one that was signed here.');
   }
   if (now >= url.expiresAt) throw forbidden('The URL has expired.');
-  return { key: url.key, expiresAt: url.expiresAt, filename: url.filename, download: url.download };
+  const { given: _given, ...granted } = url;
+  return granted;
 }
 
-function signature(secret: Buffer, { key, expiresAt, filename, download }: DiskUrl): string {
-  const granted = JSON.stringify([key, expiresAt, filename ?? null, download]);
+function signature(secret: Buffer, { key, expiresAt, filename, download, put }: DiskUrl): string {
+  const granted = JSON.stringify([
+    key,
+    expiresAt,
+    filename ?? null,
+    download,
+    ...(put === undefined ? [] : ['PUT', put]),
+  ]);
   return createHmac('sha256', secret).update(granted).digest('base64url');
 }
 
@@ -52,6 +62,7 @@ function parse(pathAndQuery: string): DiskUrl & { given: string } {
     expiresAt: Number(query.get('expires')) * 1000,
     filename: query.get('filename') ?? undefined,
     download: query.get('download') === '1',
+    put: query.has('put') ? Number(query.get('put')) : undefined,
     given: query.get('signature') ?? '',
   };
 }

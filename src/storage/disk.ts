@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { addAbortSignal } from 'node:stream';
 import pLimit from 'p-limit';
 import { AppError } from '#errors';
+import { createDiskDirect } from './disk-direct.ts';
 import { onDisk } from './disk-errors.ts';
 import { walkKeys } from './disk-list.ts';
 import { objectInfo, openObject } from './disk-read.ts';
@@ -51,10 +52,12 @@ export function createDiskStore({ dir, urlSecret, clock }: DiskStoreOptions): St
     return found && objectInfo(key, found.meta);
   }
 
-  return {
+  const store: Omit<Store, 'direct'> = {
     kind: 'disk',
     put: (key, source, options) => onDisk(async () => writeObject(await disk(), key, source, options), options.signal),
     copy: (from, to, options) => onDisk(async () => copyObject(await disk(), from, to, options), options.signal),
+    // A put that ended has no temporary file left, and one of a process that crashed is found at the next start.
+    abandon: async (key) => assertKey(key),
     head: (key) => onDisk(() => head(key)),
 
     get: (key, { range, signal } = {}) =>
@@ -123,6 +126,7 @@ export function createDiskStore({ dir, urlSecret, clock }: DiskStoreOptions): St
 
     close: async () => undefined,
   };
+  return { ...store, direct: createDiskDirect({ store, urlSecret, clock }) };
 }
 
 /** Neither a missing file nor a folder is an object. */

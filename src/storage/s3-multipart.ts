@@ -7,8 +7,9 @@ import {
 } from '@aws-sdk/client-s3';
 import { z } from 'zod';
 import { AppError } from '#errors';
-import { type Bucket, objectHeaders } from './s3-bucket.ts';
+import type { Bucket } from './s3-bucket.ts';
 import { isVanished } from './s3-errors.ts';
+import { objectHeaders } from './s3-headers.ts';
 import type { Part } from './s3-parts.ts';
 import type { Abilities } from './s3-probe.ts';
 import type { Journal, PutOptions } from './store.ts';
@@ -44,7 +45,7 @@ export async function startMultipart(
     new CreateMultipartUploadCommand({
       Bucket: bucket.name,
       Key: key,
-      ...objectHeaders(bucket.config, options),
+      ...objectHeaders(bucket.config, key, options),
       ...(abilities.sha256 ? { ChecksumAlgorithm: 'SHA256' } : {}),
     }),
   );
@@ -73,6 +74,16 @@ export async function resumeMultipart(
   if (record?.key !== key) return undefined;
   const stored = await listParts(bucket, record);
   return stored && multipart(bucket, record, stored, fields, abilities, journal);
+}
+
+/** Drops the upload that the journal knows, with all its parts. */
+export async function abandonMultipart({ client, name }: Bucket, key: string, journal: Journal): Promise<void> {
+  const record = parse(uploadRecord, (await journal.read()).upload);
+  if (record?.key !== key) return;
+  const upload = { Bucket: name, Key: key, UploadId: record.uploadId };
+  await client.send(new AbortMultipartUploadCommand(upload)).catch((error: unknown) => {
+    if (!isVanished(error)) throw error;
+  });
 }
 
 function multipart(
@@ -126,8 +137,11 @@ function multipart(
   };
 }
 
-/** Pages by hand: the SDK's paginator goes on for as long as there is a marker, and some stores always give one. */
-async function listParts({ client, name }: Bucket, { key, uploadId }: UploadRecord): Promise<Stored | undefined> {
+/** The parts that the store has, by number; undefined when it has no such upload. Pages by hand: the SDK's paginator goes on for as long as there is a marker, and some stores always give one. */
+export async function listParts(
+  { client, name }: Bucket,
+  { key, uploadId }: Pick<UploadRecord, 'key' | 'uploadId'>,
+): Promise<Stored | undefined> {
   const stored = new Map<number, { etag: string; size: number }>();
   let marker: string | undefined;
   try {

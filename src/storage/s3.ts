@@ -8,15 +8,19 @@ import {
 } from '@aws-sdk/client-s3';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import { create as contentDisposition, parse as parseDisposition } from 'content-disposition';
+import type { S3Config } from '#config';
 import { AppError } from '#errors';
 import { assertKey } from './keys.ts';
 import { assertRange } from './range.ts';
-import { headObject, openBucket, type S3Config, type S3Limits, storedChecksum } from './s3-bucket.ts';
+import { headObject, openBucket, type S3Limits, storedChecksum } from './s3-bucket.ts';
 import { copyStored } from './s3-copy.ts';
+import { createS3Direct } from './s3-direct.ts';
 import { codeOf, onS3 } from './s3-errors.ts';
+import { abandonMultipart } from './s3-multipart.ts';
 import { createProbe } from './s3-probe.ts';
 import { putResumable } from './s3-put.ts';
 import { readBody } from './s3-read.ts';
+import { signedLifetime } from './s3-sign.ts';
 import { streamSource } from './s3-stream.ts';
 import type { ObjectInfo, Store } from './store.ts';
 
@@ -34,7 +38,7 @@ const PAGE = 1_000;
 /** The store in a bucket of S3, or of what speaks like it. What the store can do is found out at the first put. */
 export function createS3Store(config: S3Config, { clock, limits }: S3StoreOptions): Store {
   const bucket = openBucket(config, { ...LIMITS, ...limits });
-  const { client, name: Bucket } = bucket;
+  const { client, signer, name: Bucket } = bucket;
   const abilities = createProbe(bucket);
 
   async function deletePage(keys: readonly string[]): Promise<void> {
@@ -52,6 +56,7 @@ export function createS3Store(config: S3Config, { clock, limits }: S3StoreOption
 
   return {
     kind: 's3',
+    direct: createS3Direct(bucket, clock),
     put: (key, source, options) =>
       onS3(async () => {
         assertKey(key);
@@ -66,6 +71,12 @@ export function createS3Store(config: S3Config, { clock, limits }: S3StoreOption
         assertKey(to);
         return copyStored(bucket, await abilities(), from, to, options);
       }, options.signal),
+
+    abandon: (key, journal) =>
+      onS3(async () => {
+        assertKey(key);
+        await abandonMultipart(bucket, key, journal);
+      }),
 
     get: (key, { range, signal } = {}) =>
       onS3(async () => {
@@ -106,16 +117,12 @@ export function createS3Store(config: S3Config, { clock, limits }: S3StoreOption
     signGet: (key, { expiresInSeconds, filename, download = false }) =>
       onS3(async () => {
         assertKey(key);
-        const now = Math.floor(clock() / 1000) * 1000;
-        const { expiration } = await client.config.credentials();
-        const left = expiration ? Math.floor((expiration.getTime() - now) / 1000) : expiresInSeconds;
-        const expiresIn = Math.max(1, Math.min(expiresInSeconds, left));
+        const { expiresAt, ...lifetime } = await signedLifetime(bucket, clock(), expiresInSeconds);
         const type = download ? 'attachment' : 'inline';
         const ResponseContentDisposition =
           filename === undefined && !download ? undefined : contentDisposition(filename, { type });
         const command = new GetObjectCommand({ Bucket, Key: key, ResponseContentDisposition });
-        const url = await getSignedUrl(client, command, { expiresIn, signingDate: new Date(now) });
-        return { url, expiresAt: now + expiresIn * 1000 };
+        return { url: await getSignedUrl(signer, command, lifetime), expiresAt };
       }),
 
     check: () =>
@@ -125,7 +132,7 @@ export function createS3Store(config: S3Config, { clock, limits }: S3StoreOption
         await abilities();
       }),
 
-    close: async () => client.destroy(),
+    close: async () => bucket.close(),
   };
 }
 

@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
-import type { StoredFacts } from '#domain';
+import type { ObjectLock, StoredFacts } from '#domain';
+import type { DirectUploads } from './direct-uploads.ts';
 
 /**
  * The store port. Adapters: `disk.ts`, `s3.ts`; `test/contracts/store.ts` is this comment as a suite.
@@ -15,6 +16,9 @@ import type { StoredFacts } from '#domain';
 export interface Store {
   readonly kind: 'disk' | 's3';
 
+  /** Uploads that do not pass through us. */
+  readonly direct: DirectUploads;
+
   /**
    * Streams `source` to `key`, hashing in flight, and verifies what the store then holds.
    * Throws `CHECKSUM_MISMATCH` or `SIZE_MISMATCH` when the bytes are not those expected, `EMPTY_FILE` for
@@ -24,6 +28,9 @@ export interface Store {
 
   /** Makes `to` the same bytes as `from` inside the store, verified as `put` does. `NOT_FOUND` without `from`. */
   copy(from: string, to: string, options: PutOptions): Promise<StoredFacts>;
+
+  /** Ends for good what `put` began at `key` and noted in `journal`, so that nothing of it stays. Nothing begun is fine. */
+  abandon(key: string, journal: Journal): Promise<void>;
 
   /** The bytes, or the inclusive `range` of them. Throws `NOT_FOUND`, `RANGE_NOT_SATISFIABLE`. */
   get(
@@ -81,6 +88,8 @@ export interface PutOptions {
   readonly filename?: string | undefined;
   /** Small strings kept with the object. */
   readonly metadata?: Readonly<Record<string, string>> | undefined;
+  /** Keeps the object from being deleted or replaced; `LOCK_NOT_APPLIED` unless the store confirms it. */
+  readonly lock?: ObjectLock | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Bytes done so far; never falls within one call. */
   readonly onProgress?: ((bytes: number) => void) | undefined;

@@ -1,4 +1,6 @@
 import { afterAll, beforeAll } from 'vitest';
+import type { S3Config } from '#config';
+import { describeDirectUploads } from '#test/contracts/direct-uploads.ts';
 import { describeStore } from '#test/contracts/store.ts';
 import { describeAnswers } from './answers.ts';
 import { openTestBucket, type TestBucket, underTest } from './bucket.ts';
@@ -11,6 +13,18 @@ beforeAll(async () => {
 });
 afterAll(() => bucket.close());
 
-describeStore('the S3 store', async () => underTest(bucket));
+const modes: readonly S3Config['checksumMode'][] = ['WHEN_REQUIRED', 'WHEN_SUPPORTED'];
+for (const checksumMode of modes) {
+  describeStore(`the S3 store over http (${checksumMode})`, async () => underTest(bucket, { checksumMode }));
+  describeStore(`the S3 store over TLS, the bucket in the host name (${checksumMode})`, async () =>
+    underTest(bucket, { ...bucket.overTls, checksumMode }),
+  );
+}
+describeDirectUploads('a bucket', async () => ({
+  store: bucket.open(),
+  put: async ({ url, headers }, bytes) =>
+    (await fetch(url, { method: 'PUT', headers, body: new Uint8Array(bytes) })).status,
+  close: async () => undefined,
+}));
 describeMultipart(() => bucket);
 describeAnswers(() => bucket);
