@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { z } from 'zod';
 import { inWords, wholeNumber } from '#mistakes';
 import { parseRedisUrl, printRedisAddress, redisAddress } from '#redis/address.ts';
-import { list, url } from './config-forms.ts';
+import { flag, list, url } from './config-forms.ts';
 import { S3_VARIABLES, type S3Config, s3Config, s3Mistakes } from './config-s3.ts';
 
 const port = (fallback: number) => wholeNumber(0, 65_535).default(fallback);
@@ -68,6 +68,12 @@ export const VARIABLES = z.object({
   URL_ORIGIN_MIN_BYTES_PER_SECOND: wholeNumber(1, 1024 ** 3)
     .default(16_384)
     .describe('A `url` origin that sends less than this, over a minute of waiting, is left.'),
+  UPLOAD_TIMEOUT_SECONDS: wholeNumber(1, 86_400)
+    .default(300)
+    .describe('Seconds one try of a file may take for its own sake, besides what its bytes need.'),
+  UPLOAD_MIN_BYTES_PER_SECOND: wholeNumber(1, 1024 ** 3)
+    .default(65_536)
+    .describe('What its bytes need is reckoned at this rate; a slower try ends as `TIMED_OUT`.'),
   LANES: list
     .pipe(z.array(z.enum(['small', 'large', 'maintenance'])))
     .default(['small', 'large', 'maintenance'])
@@ -103,6 +109,9 @@ export const VARIABLES = z.object({
   BACKLOG_MAX_BYTES: wholeNumber(1, Number.MAX_SAFE_INTEGER)
     .default(2 ** 40)
     .describe('Announced bytes that may wait; the same.'),
+  S3_UPLOAD_ON_WRITE: flag(true).describe(
+    "`false` makes a batch's files ready all together, once each is stored or has failed.",
+  ),
   ...S3_VARIABLES,
 });
 
@@ -131,6 +140,10 @@ export interface Config {
     readonly minReplicas: number;
   };
   readonly convexUrl: string;
+  /** How long one try of a file may take. */
+  readonly uploadTime: { readonly baseMs: number; readonly bytesPerSecond: number };
+  /** When files become ready: each pack's as soon as they are stored, or a batch's all together at its end. */
+  readonly commit: 'each' | 'batch';
   /** How much may wait before no more is taken in. */
   readonly backlog: { readonly jobs: number; readonly bytes: number };
   readonly store: StoreConfig;
@@ -194,6 +207,8 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
       tlsCa: v.REDIS_TLS_CA,
       minReplicas: v.REDIS_MIN_REPLICAS,
     },
+    uploadTime: { baseMs: v.UPLOAD_TIMEOUT_SECONDS * 1_000, bytesPerSecond: v.UPLOAD_MIN_BYTES_PER_SECOND },
+    commit: v.S3_UPLOAD_ON_WRITE ? 'each' : 'batch',
     backlog: { jobs: v.BACKLOG_MAX_JOBS, bytes: v.BACKLOG_MAX_BYTES },
     convexUrl: v.CONVEX_URL ?? `http://127.0.0.1:${v.CONVEX_PORT}`,
     store,

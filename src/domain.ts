@@ -54,6 +54,24 @@ export interface AssetFacts {
   readonly createdAt: number;
 }
 
+export const LOCK_MODES = ['GOVERNANCE', 'COMPLIANCE'] as const;
+
+/**
+ * Keeps a stored object from being deleted or replaced until a time, in milliseconds since the epoch. `GOVERNANCE` gives
+ * way to people with a right of their own, `COMPLIANCE` to nobody.
+ */
+export interface ObjectLock {
+  readonly mode: (typeof LOCK_MODES)[number];
+  readonly until: number;
+}
+
+/** How the store keeps an object encrypted; `bucketKey` when a key of the bucket stands in for calls to KMS. */
+export interface Encryption {
+  readonly algorithm: string;
+  readonly keyId?: string | undefined;
+  readonly bucketKey?: boolean | undefined;
+}
+
 /** What the store holds for a key, once verified there. */
 export interface StoredFacts {
   readonly s3Key: string;
@@ -61,6 +79,8 @@ export interface StoredFacts {
   readonly checksum: string;
   /** How the store confirmed the bytes. */
   readonly verifiedBy: 'checksum' | 'composite' | 'etag' | 'readback';
-  readonly encryption?: { readonly algorithm: string; readonly keyId?: string | undefined } | undefined;
+  readonly encryption?: Encryption | undefined;
+  /** What the store confirmed of the lock asked for. */
+  readonly lock?: ObjectLock | undefined;
   readonly versionId?: string | undefined;
 }

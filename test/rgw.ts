@@ -12,6 +12,8 @@ const SCRIPT = join(import.meta.dirname, '../scripts/rgw.sh');
 /** A real S3 server of one test's own: Ceph RGW on loopback, with an empty bucket. */
 export interface TestRgw {
   readonly endpoint: string;
+  /** The same server over TLS, its certificate by a private authority. */
+  readonly tls: { readonly endpoint: string; readonly caFile: string };
   readonly bucket: string;
   /** The environment that makes the service, and the AWS SDK, use it. */
   readonly env: Readonly<Record<string, string>>;
@@ -28,14 +30,20 @@ export async function startRgw({
   bytes?: number;
 } = {}): Promise<TestRgw> {
   const dir = await mkdtemp(join(tmpdir(), 'reelay-rgw-'));
-  const settings = { RGW_DIR: dir, RGW_MON_PORT: String(await freePort()), RGW_BYTES: String(bytes) };
+  const [port, tlsPort, monPort] = [await freePort(), await freePort(), await freePort()];
+  const settings = {
+    RGW_DIR: dir,
+    RGW_MON_PORT: String(monPort),
+    RGW_TLS_PORT: String(tlsPort),
+    RGW_BYTES: String(bytes),
+  };
   const script = (...args: string[]) => run(SCRIPT, args, { env: { ...process.env, ...settings } });
   const stop = async () => {
     await script('stop');
     await rm(dir, { recursive: true, force: true });
   };
   try {
-    const { stdout } = await script('start', String(await freePort()), objectStore);
+    const { stdout } = await script('start', String(port), objectStore);
     const given = Object.fromEntries(Array.from(stdout.matchAll(/(\w+)=(\S+)/g), ([, name, value]) => [name, value]));
     const bucket = 'reelay-test';
     const env: Record<string, string> = { ...given, S3_BUCKET: bucket };
@@ -48,7 +56,8 @@ export async function startRgw({
     });
     await client.send(new CreateBucketCommand({ Bucket: bucket }));
     client.destroy();
-    return { endpoint, bucket, env, stop };
+    const tls = { endpoint: `https://127.0.0.1:${tlsPort}`, caFile: join(dir, 'ca.pem') };
+    return { endpoint, tls, bucket, env, stop };
   } catch (error) {
     await stop();
     throw error;

@@ -5,6 +5,7 @@ import { AppError } from '#errors';
 const MAX_NAME_BYTES = 200;
 const MAX_EXTENSION_BYTES = 20;
 const MAX_KEY_BYTES = 1024;
+const STAGING = 'staging/';
 
 /** Marks that make a name read otherwise than it is: bidirectional controls, byte order mark, zero width space. */
 const INVISIBLE = /[\u061c\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]/gu;
@@ -31,7 +32,12 @@ export function objectKey(entity: EntityRef, assetType: AssetType, assetId: stri
 
 /** The key of bytes that wait for a batch; `part` is the index or name of one object in it. */
 export function stagingKey(batchId: string, part: number | string): string {
-  return `staging/${safeName(batchId)}/${safeName(String(part))}`;
+  return `${STAGING}${safeName(batchId)}/${safeName(String(part))}`;
+}
+
+/** True for keys of bytes that only wait. */
+export function isStaging(key: string): boolean {
+  return key.startsWith(STAGING);
 }
 
 /**

@@ -11,8 +11,9 @@ import pLimit from 'p-limit';
 import type { StoredFacts } from '#domain';
 import { AppError } from '#errors';
 import { assertChecksum, assertSize } from './measured.ts';
-import { type Bucket, headObject, objectHeaders, storedChecksum } from './s3-bucket.ts';
+import { type Bucket, headObject, storedChecksum } from './s3-bucket.ts';
 import { isNamed } from './s3-errors.ts';
+import { objectHeaders } from './s3-headers.ts';
 import { partSizeFor } from './s3-parts.ts';
 import type { Abilities } from './s3-probe.ts';
 import { readBody } from './s3-read.ts';
@@ -68,7 +69,8 @@ async function copyWhole(
     CopySource: copySource(bucket, from),
     CopySourceIfMatch: source.ETag,
     MetadataDirective: 'REPLACE',
-    ...objectHeaders(bucket.config, options),
+    TaggingDirective: 'REPLACE',
+    ...objectHeaders(bucket.config, to, options),
     ...(abilities.sha256 ? { ChecksumAlgorithm: 'SHA256' } : {}),
   });
   await bucket.client.send(command, options.signal ? { abortSignal: options.signal } : {});
@@ -85,7 +87,7 @@ async function copyParts(
   const size = source.ContentLength ?? 0;
   const partSize = partSizeFor(size, limits.copyPartSize, limits.parts);
   const { UploadId } = await client.send(
-    new CreateMultipartUploadCommand({ Bucket: name, Key: to, ...objectHeaders(config, options) }),
+    new CreateMultipartUploadCommand({ Bucket: name, Key: to, ...objectHeaders(config, to, options) }),
   );
   const upload = { Bucket: name, Key: to, UploadId };
   const failed = new AbortController();

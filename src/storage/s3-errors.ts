@@ -11,13 +11,15 @@ const NAMES: Readonly<Record<string, ErrorCode>> = {
   AllAccessDisabled: 'STORE_ACCESS_DENIED',
   AccountProblem: 'STORE_ACCESS_DENIED',
   CredentialsProviderError: 'STORE_ACCESS_DENIED',
-  ExpiredToken: 'STORE_ACCESS_DENIED',
   Forbidden: 'STORE_ACCESS_DENIED',
   InvalidAccessKeyId: 'STORE_ACCESS_DENIED',
   InvalidToken: 'STORE_ACCESS_DENIED',
+  InvalidTokenId: 'STORE_ACCESS_DENIED',
   RequestTimeTooSkewed: 'STORE_ACCESS_DENIED',
   SignatureDoesNotMatch: 'STORE_ACCESS_DENIED',
-  TokenRefreshRequired: 'STORE_ACCESS_DENIED',
+  ExpiredToken: 'STORE_CREDENTIALS_EXPIRED',
+  ExpiredTokenException: 'STORE_CREDENTIALS_EXPIRED',
+  TokenRefreshRequired: 'STORE_CREDENTIALS_EXPIRED',
   InsufficientCapacity: 'STORE_FULL',
   QuotaExceeded: 'STORE_FULL',
   XMinioStorageFull: 'STORE_FULL',
@@ -88,13 +90,18 @@ export function isNamed(error: unknown, name: string): boolean {
   return saidOf(error)?.name === name;
 }
 
+/** True when the credentials are past their time. */
+export function isExpiry(error: unknown): boolean {
+  return NAMES[saidOf(error)?.name ?? ''] === 'STORE_CREDENTIALS_EXPIRED';
+}
+
 /** The store has no such multipart upload, any more; S3 says the one, RGW the other. */
 export function isVanished(error: unknown): boolean {
   return isNamed(error, 'NoSuchUpload') || isNamed(error, 'NoSuchKey');
 }
 
 /** Name and status of an error of the SDK or the network, which keeps its own name in `code`; undefined for any other. */
-function saidOf(error: unknown): { name: string; status: number | undefined } | undefined {
+export function saidOf(error: unknown): { name: string; status: number | undefined } | undefined {
   if (!(error instanceof Error)) return undefined;
   const { code, $metadata } = error as { code?: unknown; $metadata?: { httpStatusCode?: number } };
   if (typeof code === 'string') return { name: code in NAMES ? code : error.name, status: $metadata?.httpStatusCode };

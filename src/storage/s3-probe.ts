@@ -1,8 +1,9 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { DeleteObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { AppError } from '#errors';
-import { type Bucket, headObject, objectHeaders } from './s3-bucket.ts';
+import { type Bucket, headObject } from './s3-bucket.ts';
 import { onS3, toStoreError } from './s3-errors.ts';
+import { objectHeaders } from './s3-headers.ts';
 import { assertEncrypted, confirms } from './s3-verify.ts';
 
 /** `sha256`: the store keeps the SHA-256 sent along. `md5Etag`: its ETag is the MD5 of the bytes. */
@@ -33,7 +34,7 @@ async function probe(bucket: Bucket): Promise<Abilities> {
   const bytes = Buffer.from(key);
   const sha256 = createHash('sha256').update(bytes).digest();
   const md5 = createHash('md5').update(bytes).digest();
-  const put = { Bucket: name, Key: key, Body: bytes, ...objectHeaders(config, { contentType: 'text/plain' }) };
+  const put = { Bucket: name, Key: key, Body: bytes, ...objectHeaders(config, key, { contentType: 'text/plain' }) };
   try {
     await client.send(new PutObjectCommand({ ...put, ChecksumSHA256: sha256.toString('base64') }));
   } catch (error) {

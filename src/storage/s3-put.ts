@@ -2,7 +2,8 @@ import { PutObjectCommand } from '@aws-sdk/client-s3';
 import type { StoredFacts } from '#domain';
 import { AppError } from '#errors';
 import { measure } from './measured.ts';
-import { type Bucket, objectHeaders } from './s3-bucket.ts';
+import type { Bucket } from './s3-bucket.ts';
+import { objectHeaders } from './s3-headers.ts';
 import { type Multipart, type ResumableOptions, resumeMultipart, startMultipart } from './s3-multipart.ts';
 import { createSlots, cutParts, type Part, parallelFor, partSizeFor } from './s3-parts.ts';
 import type { Abilities } from './s3-probe.ts';
@@ -68,7 +69,7 @@ async function putWhole(bucket: Bucket, abilities: Abilities, key: string, part:
     Bucket: bucket.name,
     Key: key,
     Body: bytes,
-    ...objectHeaders(bucket.config, { ...options, checksum: digest.sha256.toString('hex') }),
+    ...objectHeaders(bucket.config, key, { ...options, checksum: digest.sha256.toString('hex') }),
     ...(abilities.sha256 ? { ChecksumSHA256: digest.sha256.toString('base64') } : {}),
   });
   bucket.digests.set(bytes, digest.sha256);

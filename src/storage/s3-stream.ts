@@ -8,8 +8,9 @@ import {
 import { Upload } from '@aws-sdk/lib-storage';
 import type { StoredFacts } from '#domain';
 import { measure } from './measured.ts';
-import { type Bucket, objectHeaders } from './s3-bucket.ts';
+import type { Bucket } from './s3-bucket.ts';
 import { isVanished } from './s3-errors.ts';
+import { objectHeaders } from './s3-headers.ts';
 import { digestParts, partSizeFor } from './s3-parts.ts';
 import type { Abilities } from './s3-probe.ts';
 import { type Digest, verifyStored } from './s3-verify.ts';
@@ -40,7 +41,7 @@ export async function streamSource(
       Bucket: name,
       Key: key,
       Body: Readable.from(digestParts(measured.chunks, partSize, abilities, digests)),
-      ...objectHeaders(config, options),
+      ...objectHeaders(config, key, options),
       ...(abilities.sha256 ? { ChecksumAlgorithm: 'SHA256' } : {}),
     },
     partSize,

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import type { S3Config } from './s3-bucket.ts';
+import type { S3Config } from '#config';
 import { codeOf } from './s3-errors.ts';
 import { assertEncrypted, confirms } from './s3-verify.ts';
 
@@ -72,7 +72,9 @@ describe('what stores say', () => {
     ['TimeoutError', undefined, 'STORE_UNAVAILABLE'],
     ['SomethingNew', 502, 'STORE_UNAVAILABLE'],
     ['NoSuchBucket', 404, 'STORE_BUCKET_MISSING'],
-    ['ExpiredToken', 400, 'STORE_ACCESS_DENIED'],
+    ['ExpiredToken', 400, 'STORE_CREDENTIALS_EXPIRED'],
+    ['ExpiredTokenException', 400, 'STORE_CREDENTIALS_EXPIRED'],
+    ['TokenRefreshRequired', 400, 'STORE_CREDENTIALS_EXPIRED'],
     ['SomethingNew', 403, 'STORE_ACCESS_DENIED'],
     ['QuotaExceeded', 403, 'STORE_FULL'],
     ['NoSuchKey', 404, 'NOT_FOUND'],

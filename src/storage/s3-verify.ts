@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { DeleteObjectCommand, GetObjectCommand, type HeadObjectCommandOutput } from '@aws-sdk/client-s3';
+import type { S3Config } from '#config';
 import type { StoredFacts } from '#domain';
 import { AppError, type ErrorCode } from '#errors';
-import { type Bucket, headObject, type S3Config } from './s3-bucket.ts';
+import { type Bucket, headObject } from './s3-bucket.ts';
 import { onS3 } from './s3-errors.ts';
 import { readBody } from './s3-read.ts';
 import type { PutOptions } from './store.ts';

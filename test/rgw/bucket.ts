@@ -1,13 +1,19 @@
+import { readFileSync } from 'node:fs';
+import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { ListMultipartUploadsCommand, S3Client } from '@aws-sdk/client-s3';
+import { readConfig, type S3Config } from '#config';
 import { createS3Store } from '#storage/s3.ts';
-import type { S3Config, S3Limits } from '#storage/s3-bucket.ts';
+import type { S3Limits } from '#storage/s3-bucket.ts';
 import type { Store } from '#storage/store.ts';
 import type { StoreUnderTest } from '#test/contracts/store.ts';
 import { startRgw } from '#test/rgw.ts';
+import { resolveBuckets } from './localhost.ts';
 
 /** A bucket on a real S3: the one that `S3_ENDPOINT_URL` and `S3_BUCKET` name, else on an RGW started for it. */
 export interface TestBucket {
   readonly config: S3Config;
+  /** The same bucket over TLS, in the host name; nothing on a store that was named. */
+  readonly overTls: Partial<S3Config>;
   /** A store on the bucket, or on it as seen through `changes`. Parts are of S3's least size, 5 MiB. */
   open(changes?: Partial<S3Config>, limits?: Partial<S3Limits>, clock?: () => number): Store;
   /** Keys with a multipart upload that is neither completed nor aborted. */
@@ -17,24 +23,21 @@ export interface TestBucket {
 
 const PART = 5 * 1024 ** 2;
 
-/** Credentials go into this process's environment, where the AWS SDK looks for them. */
+/** Credentials go into this process's environment, where the AWS SDK looks for them; it trusts the server's certificate. */
 export async function openTestBucket(): Promise<TestBucket> {
   const own = process.env.S3_ENDPOINT_URL && process.env.S3_BUCKET ? undefined : await startRgw();
   Object.assign(process.env, own?.env);
-  const config: S3Config = {
-    kind: 's3',
-    bucket: process.env.S3_BUCKET ?? '',
-    endpoint: process.env.S3_ENDPOINT_URL,
-    forcePathStyle: process.env.S3_FORCE_PATH_STYLE === 'true',
-    region: process.env.AWS_REGION ?? 'us-east-1',
-    sse: undefined,
-    kmsKeyId: undefined,
-  };
+  if (own) setDefaultCACertificates([...getCACertificates('default'), readFileSync(own.tls.caFile, 'utf8')]);
+  const forget = resolveBuckets();
+  const config = readConfig(process.env).store as S3Config;
   const stores: Store[] = [];
   const { bucket: Bucket, endpoint = '', region, forcePathStyle } = config;
   const client = new S3Client({ endpoint, region, forcePathStyle });
   return {
     config,
+    overTls: own
+      ? { endpoint: own.tls.endpoint.replace('127.0.0.1', 's3.localhost'), forcePathStyle: false }
+      : { forcePathStyle: false },
     open(changes = {}, limits = {}, clock = Date.now) {
       const store = createS3Store({ ...config, ...changes }, { clock, limits: { partSize: PART, ...limits } });
       stores.push(store);
@@ -47,16 +50,17 @@ export async function openTestBucket(): Promise<TestBucket> {
     async close() {
       await Promise.all(stores.map((store) => store.close()));
       client.destroy();
+      forget();
       await own?.stop();
     },
   };
 }
 
-/** The bucket as the suite of the contract wants it; whoever opened it closes it. */
-export function underTest(bucket: TestBucket): StoreUnderTest {
+/** The bucket, as seen through `changes`, as the suite of the contract wants it; whoever opened it closes it. */
+export function underTest(bucket: TestBucket, changes: Partial<S3Config> = {}): StoreUnderTest {
   return {
-    store: bucket.open(),
-    behind: bucket.open({}, {}, () => Date.now() - 120_000),
+    store: bucket.open(changes),
+    behind: bucket.open(changes, {}, () => Date.now() - 120_000),
     leftovers: async () => (await bucket.openUploads()).length,
     async fetch(url, range) {
       const answer = await fetch(url, range === undefined ? {} : { headers: { range } });
