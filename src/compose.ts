@@ -84,7 +84,7 @@ export async function compose(config: Config, name: string, role: RedisRole): Pr
     onError: onError('The flags could not be read'),
   });
   const lastKnown = createLastKnown<AssetRow>({
-    ...{ redis, prefix },
+    ...{ redis, prefix, clock: Date.now },
     waiting: async (assetId) => {
       const update = await outbox.get(assetId);
       return update && rowOf(update);

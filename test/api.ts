@@ -98,7 +98,7 @@ export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
     ...{ onError: () => {}, onRefused: () => {} },
   });
   const lastKnown = createLastKnown<AssetRow>({
-    ...{ redis, prefix, batch: producer.getBatch, onError: () => {} },
+    ...{ redis, prefix, clock: Date.now, batch: producer.getBatch, onError: () => {} },
     waiting: async (assetId) => {
       const update = await outbox.get(assetId);
       return update && rowOf(update);

@@ -44,10 +44,14 @@ describe('with Convex away', () => {
     await api.engine.kill();
     await run().finally(() => api.engine.start());
   };
-  const noted = (assetId: string, text: string) =>
-    until(async () => (await api.redis.get(`test:last-known:${assetId}`))?.includes(text), {
-      ...{ within: 5_000, what: `the note of ${assetId}` },
-    });
+  const noted = (assetId: string, text: string) => {
+    const there = async () => {
+      const buckets = await api.redis.keys('test:last-known:*');
+      const texts = await Promise.all(buckets.map((key) => api.redis.hget(key, assetId)));
+      return texts.some((one) => one?.includes(text));
+    };
+    return until(there, { within: 5_000, what: `the note of ${assetId}` });
+  };
   const upload = async () => {
     const file = { assetType: 'source_code', filename: 'a.py', origin: { kind: 'inline', text: 'x' } };
     const answer = await json(await api.post('/v1/uploads', { ...scene(), files: [file] }));

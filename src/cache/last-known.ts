@@ -15,7 +15,7 @@ interface KnownRow extends UrlEntry {
 
 /** What was last known of assets, for every process to answer with while Convex is away. */
 export interface LastKnown<Row extends KnownRow> {
-  /** Keeps rows for an hour. Not waited for: what is lost here is only an answer less. */
+  /** Keeps rows for about an hour. Not waited for: what is lost here is only an answer less. */
   note(rows: readonly Row[]): void;
   /** `deleted` by the tombstone whatever else is known. Ids nobody knows are left out, and all are with Redis away. */
   recall(assetIds: readonly string[]): Promise<ReadonlyMap<string, Row | 'deleted'>>;
@@ -24,6 +24,7 @@ export interface LastKnown<Row extends KnownRow> {
 interface LastKnownPorts<Row> {
   readonly redis: RedisConnection;
   readonly prefix: string;
+  readonly clock: () => number;
   /** News of an asset that wait for Convex. */
   readonly waiting: (assetId: string) => Promise<Row | undefined>;
   /** How the files of a batch ended. */
@@ -36,26 +37,48 @@ interface BatchEnds {
   readonly failed: readonly { readonly assetId: string; readonly error: ErrorFacts }[];
 }
 
-const KEPT_SECONDS = 3_600;
-/** A row that did not change is not written again for half of that. */
-const REWRITE_MS = (KEPT_SECONDS * 1_000) / 2;
-const WRITTEN = 10_000;
+const KEPT_MS = 3_600_000;
+/**
+ * Rows lie in a hash for each ten minutes: thousands are noted with one command, and what expires at once stays small
+ * enough to stall nobody.
+ */
+const BUCKET_MS = 600_000;
+/** Rows of one command. */
+const SLICE = 500;
+/** A row that did not change is not written again for so long. */
+const WRITTEN = { max: 10_000, ttl: BUCKET_MS };
 
 const knownRow = urlEntry.extend({ batchId: z.string(), progress: z.number() }).loose();
 
 export function createLastKnown<Row extends KnownRow>(ports: LastKnownPorts<Row>): LastKnown<Row> {
-  const { redis, prefix, waiting, batch, onError } = ports;
-  const key = (assetId: string) => `${prefix}:last-known:${assetId}`;
-  const written = new LRUCache<string, string>({ max: WRITTEN, ttl: REWRITE_MS });
+  const { redis, prefix, clock, waiting, batch, onError } = ports;
+  const written = new LRUCache<string, string>(WRITTEN);
   const shared = createSharedLayer(redis, prefix);
 
-  async function write(assetId: string, text: string): Promise<void> {
-    await redis.set(key(assetId), text, 'EX', KEPT_SECONDS);
-    written.set(assetId, text);
+  /** Name of the hash of this moment; of the ones before it with a higher `age`. */
+  function bucket(age = 0): string {
+    return `${prefix}:last-known:${Math.floor(clock() / BUCKET_MS) - age}`;
+  }
+
+  async function write(rows: readonly (readonly [assetId: string, text: string])[]): Promise<void> {
+    const key = bucket();
+    await Promise.all([redis.hset(key, ...rows.flat()), redis.pexpire(key, KEPT_MS + BUCKET_MS)]);
+    for (const [assetId, text] of rows) written.set(assetId, text);
+  }
+
+  /** What was noted last of each id. */
+  async function notes(assetIds: readonly string[]): Promise<Map<string, Row>> {
+    const ages = Array.from({ length: KEPT_MS / BUCKET_MS + 1 }, (_, age) => age);
+    const texts = await Promise.all(ages.map((age) => redis.hmget(bucket(age), ...assetIds)));
+    const latest = assetIds.map((assetId, at) => {
+      const text = texts.map((ofBucket) => ofBucket[at]).find((one) => one !== null);
+      return [assetId, parseRow<Row>(text)] as const;
+    });
+    return new Map(latest.flatMap(([assetId, row]) => (row ? [[assetId, row]] : [])));
   }
 
   async function recallAll(assetIds: readonly string[]): Promise<Map<string, Row | 'deleted'>> {
-    const tombstones = await shared.read(assetIds);
+    const [tombstones, noted] = await Promise.all([shared.read(assetIds), notes(assetIds)]);
     const batches = new Map<string, ReturnType<typeof batch>>();
     const endIn = async ({ batchId, assetId }: Row) => {
       const asked = batches.get(batchId) ?? batch(batchId);
@@ -63,11 +86,11 @@ export function createLastKnown<Row extends KnownRow>(ports: LastKnownPorts<Row>
       return endOf(assetId, await asked);
     };
     const recallOne = async (assetId: string): Promise<Row | 'deleted' | undefined> => {
-      const noted = parseRow<Row>(await redis.get(key(assetId)));
-      if (tombstones.get(assetId)?.value === 'deleted' || noted?.status === 'deleted') return 'deleted';
-      if (noted?.status === 'ready') return noted;
+      const note = noted.get(assetId);
+      if (tombstones.get(assetId)?.value === 'deleted' || note?.status === 'deleted') return 'deleted';
+      if (note?.status === 'ready') return note;
       const news = await waiting(assetId);
-      const row = news ?? noted;
+      const row = news ?? note;
       if (!row) return undefined;
       const end = await endIn(row);
       if (end === 'ready') return { ...row, status: 'ready', progress: 1, error: undefined, nextRetryAt: undefined };
@@ -80,11 +103,14 @@ export function createLastKnown<Row extends KnownRow>(ports: LastKnownPorts<Row>
 
   return {
     note(rows) {
-      const changed = rows.map((row) => [row.assetId, JSON.stringify(row)] as const);
-      const writes = changed.flatMap(([assetId, text]) =>
-        written.get(assetId) === text ? [] : [write(assetId, text)],
-      );
-      Promise.all(writes).catch((error: unknown) => onError(error, 'noting what is known of assets'));
+      const changed = rows
+        .map((row) => [row.assetId, JSON.stringify(row)] as const)
+        .filter(([assetId, text]) => written.get(assetId) !== text);
+      for (let at = 0; at < changed.length; at += SLICE) {
+        write(changed.slice(at, at + SLICE)).catch((error: unknown) =>
+          onError(error, 'noting what is known of assets'),
+        );
+      }
     },
     recall: (assetIds) =>
       recallAll(assetIds).catch((error: unknown) => {
@@ -100,8 +126,8 @@ function endOf(assetId: string, batch: BatchEnds | undefined): 'ready' | ErrorFa
 }
 
 /** A row of another version of the code that lacks what is needed here counts as unknown. */
-function parseRow<Row>(text: string | null): Row | undefined {
-  if (text === null) return undefined;
+function parseRow<Row>(text: string | null | undefined): Row | undefined {
+  if (!text) return undefined;
   const { data } = knownRow.safeParse(JSON.parse(text));
   return data as Row | undefined;
 }
