@@ -63,6 +63,8 @@ export interface TestApiOptions {
   readonly publicBaseUrl?: string | undefined;
   readonly closedBoard?: boolean;
   readonly backlog?: BacklogLimits;
+  /** When files become ready; `each` unless said otherwise. */
+  readonly commit?: 'each' | 'batch';
 }
 
 const UNBOUNDED: BacklogLimits = { jobs: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY };
@@ -137,6 +139,7 @@ export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
     config: {
       uploadRoots: [root],
       urlOrigins: readConfig({}).urlOrigins,
+      commit: options.commit ?? 'each',
       admin: options.closedBoard ? { user: 'admin', password: undefined } : admin,
     },
     verifyViewer: (token) => verifyViewerToken(signingKey, token),

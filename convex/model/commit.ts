@@ -72,6 +72,10 @@ async function commitOne(work: Work, item: CommitItem): Promise<CommitResult> {
       return refused(assetId, 'CONFLICT', 'The asset id belongs to another entity or type.');
     }
     if (status === 'deleted') return refused(assetId, 'GONE', 'The asset was deleted.');
+    // Of a cancellation and a commit that was still under way, Convex lets the first win.
+    if (status === 'error' && known.fields.error?.code === 'CANCELLED') {
+      return refused(assetId, 'CANCELLED', 'The upload was cancelled before it was committed.');
+    }
     if (version !== undefined) return { assetId, ok: true, version, current: becameCurrent ?? false };
   }
 

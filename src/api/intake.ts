@@ -41,7 +41,7 @@ export interface UploadAnswer {
   }[];
 }
 
-type Ports = Pick<ApiPorts, 'store' | 'producer' | 'outbox' | 'lastKnown' | 'metadata' | 'metrics'>;
+type Ports = Pick<ApiPorts, 'config' | 'store' | 'producer' | 'outbox' | 'lastKnown' | 'metadata' | 'metrics'>;
 
 /** The facts of the request that `res` answers. */
 export function intakeOf(
@@ -76,7 +76,11 @@ export async function takeIn(
   // None may still be at it when a failure is answered: what was staged is deleted then.
   await Promise.allSettled(staging);
   const { staged: _staged, ...request } = intake;
-  const accepted = await producer.accept({ ...request, packs: await Promise.all(staging) });
+  const accepted = await producer.accept({
+    ...request,
+    commit: ports.config.commit,
+    packs: await Promise.all(staging),
+  });
   for (const { lane } of accepted.jobs) ports.metrics.packs.inc({ lane });
   announceBatch(ports, intake, files.length, log);
   await announceFiles(ports, intake, accepted, log);

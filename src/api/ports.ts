@@ -12,7 +12,7 @@ import type { Store } from '#storage/store.ts';
 
 /** What the API is a function of. */
 export interface ApiPorts {
-  readonly config: Pick<Config, 'uploadRoots' | 'urlOrigins' | 'admin'>;
+  readonly config: Pick<Config, 'uploadRoots' | 'urlOrigins' | 'admin' | 'commit'>;
   readonly store: Store;
   readonly metadata: Metadata;
   /** Status writes on their way to Convex: what was accepted can be seen before its row is there. */

@@ -17,8 +17,8 @@ export interface Run {
   /** Aborted when the worker shuts down or the job's lock is gone: stop, and throw its reason. */
   readonly signal: AbortSignal;
   readonly facts: JobFacts;
-  /** A fence higher than any this job gave out before. */
-  nextFence(): Fence;
+  /** A fence higher than any this job gave out before in this `generation`, which a replay raises. */
+  nextFence(generation: number): Fence;
   /** Shows progress, 0 to 1. */
   progress(fraction: number): void;
 }
@@ -26,6 +26,8 @@ export interface Run {
 /** How a start of a job ended. Anything thrown instead is a fault of ours and counts as a failed attempt. */
 export type Outcome =
   | { readonly end: 'done' }
+  /** Cancelled on request: completed like `done`, with `CANCELLED` for people to see. */
+  | { readonly end: 'cancelled' }
   /** Nothing to do, and nothing may remain: a completed job that is kept would block its id. */
   | { readonly end: 'discarded' }
   /** It goes on in another lane, where it was added. */

@@ -3,20 +3,24 @@ import type { AppError } from '#errors';
 import type { Logger } from '#log';
 import type { AuditLog } from '#metadata/audit-log.ts';
 import { createCommitLoader } from '#metadata/commit-loader.ts';
-import type { Metadata } from '#metadata/metadata.ts';
+import type { AssetCommit, Metadata } from '#metadata/metadata.ts';
 import type { StatusOutbox } from '#metadata/status-outbox.ts';
 import type { Metrics } from '#metrics';
 import { createBatches } from '#queues/batches.ts';
+import { createCancelWatch } from '#queues/cancel-watch.ts';
+import { createCancellations } from '#queues/cancellations.ts';
 import type { AnyPack } from '#queues/catalog.ts';
 import { createFollowUps } from '#queues/follow-ups.ts';
 import { createPendingPacks } from '#queues/pending-packs.ts';
 import type { Producer } from '#queues/producer.ts';
+import { createStoredFiles } from '#queues/stored-files.ts';
 import type { RedisConnection } from '#redis/connection.ts';
 import type { Store } from '#storage/store.ts';
 import { batchEndProcessor } from './batch-end.ts';
 import { serveMetrics } from './metrics-server.ts';
 import { originOpener } from './origin.ts';
 import type { Processors } from './run.ts';
+import { stagingExpiryProcessor } from './staging-expiry.ts';
 import { uploadProcessor } from './upload.ts';
 import { startLaneWorker } from './worker.ts';
 
@@ -45,14 +49,25 @@ export async function startWorker(parts: WorkerPorts, config: Config): Promise<{
   const followUps = createFollowUps(producer.lanes, pending);
   const commits = createCommitLoader({ metadata, onFlush: ({ ms }) => metrics.commitSeconds.observe(ms / 1_000) });
 
+  const cancellations = createCancellations(redis, prefix);
+  const cancelWatch = createCancelWatch(redis, prefix, cancellations, (err) =>
+    log.warn({ err }, 'Cancellations are heard late'),
+  );
+  const shared = {
+    ...{ store, outbox, metadata, batches, cancellations, log, metrics, now: Date.now },
+    storedFiles: createStoredFiles(redis, prefix),
+    commit: (item: AssetCommit) => commits.commit(item),
+    urlSeconds: config.urls.expiresSeconds,
+  };
   const processors: Processors = {
     upload: uploadProcessor({
-      ...{ store, outbox, batches, log, metrics, ...followUps, now: Date.now, random: Math.random },
+      ...{ ...shared, ...followUps, random: Math.random },
+      watchCancel: cancelWatch.watch,
+      allowance: config.uploadTime,
       openOrigin: originOpener(store, config),
-      commit: (item) => commits.commit(item),
-      urlSeconds: config.urls.expiresSeconds,
     }),
-    'batch-end': batchEndProcessor({ batches, metadata }),
+    'batch-end': batchEndProcessor(shared),
+    'staging-expiry': stagingExpiryProcessor({ staging: producer.staging, store }),
   };
   const onUnreadable = async ({ batchId, files, correlationId }: AnyPack, error: AppError) => {
     const ends = files.map(({ assetId }) => [assetId, error.toFacts()] as const);
@@ -72,6 +87,7 @@ export async function startWorker(parts: WorkerPorts, config: Config): Promise<{
   return {
     async close() {
       await Promise.all(workers.map((worker) => worker.close(PARK_WITHIN)));
+      cancelWatch.close();
       await commits.close();
       await Promise.all([outbox.stop(), audit.stop()]);
       await server.close();

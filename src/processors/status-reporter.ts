@@ -5,6 +5,7 @@ import type { StatusUpdate } from '#metadata/metadata.ts';
 import type { StatusOutbox } from '#metadata/status-outbox.ts';
 import type { Pack, PackFile } from '#queues/catalog.ts';
 import type { Run } from './run.ts';
+import type { UploadState } from './upload-state.ts';
 
 /** Progress reaches people this often, in milliseconds. */
 const INTERVAL = 250;
@@ -13,12 +14,15 @@ const INTERVAL = 250;
 export interface StatusReporter {
   /** Bytes of a file that are done. The first are sent at once, later ones now and then, with those of the pack's other files. */
   progress(file: PackFile, bytes: number, size: number | undefined): void;
-  /** Sends a status at once; `nextRetryAt` when there will be another try. */
-  report(
-    files: readonly PackFile[],
-    status: 'uploading' | 'error',
-    about?: { error?: AppError; nextRetryAt?: number },
-  ): Promise<void>;
+  /** A status of the file, newer than any before; `nextRetryAt` when there will be another try. */
+  statusOf(file: PackFile, status: 'uploading' | 'error', about?: About): StatusUpdate;
+  /** Sends a status at once. */
+  report(files: readonly PackFile[], status: 'uploading' | 'error', about?: About): Promise<void>;
+}
+
+interface About {
+  readonly error?: AppError;
+  readonly nextRetryAt?: number;
 }
 
 export interface ReporterPorts {
@@ -27,20 +31,24 @@ export interface ReporterPorts {
   readonly now: () => number;
 }
 
-export function createStatusReporter(ports: ReporterPorts, pack: Pack, run: Run): StatusReporter {
+export function createStatusReporter(ports: ReporterPorts, pack: Pack, run: Run, state: UploadState): StatusReporter {
   const fractions = new Map<string, number>();
   const changed = new Set<PackFile>();
   let lastSent = Number.NEGATIVE_INFINITY;
 
   const update = (file: PackFile): StatusUpdate => ({
     facts: assetFacts(pack, file, run.jobId),
-    fence: run.nextFence(),
+    fence: run.nextFence(state.generation),
     status: 'uploading',
     progress: fractions.get(file.assetId) ?? 0,
     size: file.size,
-    attempt: run.attempt,
+    attempt: state.triesOf(file.assetId) + 1,
     maxAttempts: run.maxAttempts,
   });
+
+  const statusOf: StatusReporter['statusOf'] = (file, status, { error, nextRetryAt } = {}) => {
+    return { ...update(file), status, nextRetryAt, error: error?.toFacts() };
+  };
 
   return {
     progress(file, bytes, size) {
@@ -55,8 +63,9 @@ export function createStatusReporter(ports: ReporterPorts, pack: Pack, run: Run)
       run.progress([...fractions.values()].reduce((sum, fraction) => sum + fraction, 0) / pack.files.length);
       ports.outbox.put(updates).catch((err: unknown) => ports.log.warn({ err }, 'A progress report was lost'));
     },
-    async report(files, status, { error, nextRetryAt } = {}) {
-      await ports.outbox.put(files.map((file) => ({ ...update(file), status, nextRetryAt, error: error?.toFacts() })));
+    statusOf,
+    async report(files, status, about) {
+      await ports.outbox.put(files.map((file) => statusOf(file, status, about)));
     },
   };
 }

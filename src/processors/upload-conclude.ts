@@ -1,7 +1,12 @@
+import type { StoredFacts } from '#domain';
 import { AppError } from '#errors';
+import type { FileEnd } from '#queues/batches.ts';
 import { JOBS, type Pack, type PackFile } from '#queues/catalog.ts';
+import type { StoredFile } from '#queues/stored-files.ts';
+import type { Stage } from './attempt.ts';
 import type { Outcome } from './run.ts';
-import type { Stage, UploadParts } from './upload.ts';
+import { assetFacts } from './status-reporter.ts';
+import type { UploadParts } from './upload.ts';
 import { waitAfterAttempt, waitWhileAway } from './waits.ts';
 
 interface Failure {
@@ -9,34 +14,49 @@ interface Failure {
   readonly error: AppError;
 }
 
+interface Success {
+  readonly file: PackFile;
+  readonly stored: StoredFacts;
+}
+
 /** What becomes of the job now that each file has come as far as it could. */
 export async function conclude(parts: UploadParts, stages: readonly Stage[]): Promise<Outcome> {
   const { ports, pack, run, state, reporter } = parts;
   run.signal.throwIfAborted();
-  const ready = stages.flatMap((stage) => ('stored' in stage ? [stage] : []));
+  const successes = stages.flatMap((stage) => ('stored' in stage ? [stage] : []));
   const failures = stages.flatMap((stage) => ('error' in stage ? [stage] : []));
-  for (const { stored } of ready) ports.metrics.assetBytes.observe(stored.size);
 
   const now = ports.now();
-  const awaySince = ready.length === 0 && state.awaySince !== undefined ? state.awaySince : now;
+  const awaySince = successes.length === 0 && state.awaySince !== undefined ? state.awaySince : now;
   const wait = waitWhileAway(now - awaySince, ports.random());
   const isAway = ({ error }: Failure) => error.unavailable && wait !== undefined;
+  const triesOf = ({ file }: Failure) => state.triesOf(file.assetId) + 1;
+  const hasTries = (failure: Failure) => Math.max(triesOf(failure), run.attempt) < run.maxAttempts;
   // A dependency that was away for a day has had its tries.
-  const canRetry = ({ error }: Failure) => !error.unavailable && error.retryable && run.attempt < run.maxAttempts;
-  const isOpen = (failure: Failure) => isAway(failure) || canRetry(failure);
-  const open = failures.filter(isOpen);
-  const final = failures.filter((failure) => !isOpen(failure));
-  await finish(parts, ready, final);
+  const canRetry = (failure: Failure) => !failure.error.unavailable && failure.error.retryable && hasTries(failure);
+  const open = failures.filter((failure) => isAway(failure) || canRetry(failure));
+  const failed = [...failedBefore(parts), ...failures.filter((failure) => !open.includes(failure))];
+  await finish(parts, successes, { open, failed });
 
   const [first] = open;
-  if (first === undefined) return ended(parts, final);
+  if (first === undefined) return ended(parts, failed);
   const away = open.find(isAway);
   const inMs = away && wait !== undefined ? wait : waitAfterAttempt(run.attempt, JOBS.upload.backoff, ports.random());
   const retryAt = now + inMs;
-  await state.writeTrouble((away ?? first).error, { retryAt, awaySince: away && awaySince });
+  const tries = open.flatMap((one) => (isAway(one) ? [] : [[one.file.assetId, triesOf(one)] as const]));
+  await state.writeTrouble((away ?? first).error, { retryAt, awaySince: away && awaySince, tries });
   for (const { file, error } of open) await reporter.report([file], 'uploading', { error, nextRetryAt: retryAt });
   ports.log.info({ batchId: pack.batchId, inMs, error: first.error.toFacts() }, 'Files of a pack are tried again');
   return away ? { end: 'later', inMs } : { end: 'retry', inMs, error: first.error };
+}
+
+/** Files that failed for good in an earlier start. */
+function failedBefore({ pack, state }: UploadParts): Failure[] {
+  return pack.files.flatMap((file): Failure[] => {
+    const end = state.endOf(file.assetId);
+    if (typeof end !== 'object') return [];
+    return [{ file, error: new AppError(end.code, end.message, { details: { ...end.details } }) }];
+  });
 }
 
 /**
@@ -45,42 +65,64 @@ export async function conclude(parts: UploadParts, stages: readonly Stage[]): Pr
  */
 async function finish(
   parts: UploadParts,
-  ready: readonly { file: PackFile }[],
-  final: readonly Failure[],
+  successes: readonly Success[],
+  { open, failed }: { open: readonly Failure[]; failed: readonly Failure[] },
 ): Promise<void> {
   const { ports, pack, run, state, reporter } = parts;
-  if (ready.length + final.length === 0) return;
+  const final = failed.filter(({ file }) => state.endOf(file.assetId) === undefined);
+  if (successes.length + final.length === 0) return;
   // Fenced, and so before anything that is not: a run that lost its lock has no say in the batch.
   if (final[0]) await state.writeTrouble(final[0].error);
-  await ports.outbox.forget(ready.map(({ file }) => file.assetId));
+  if (pack.commit === 'each') await ports.outbox.forget(successes.map(({ file }) => file.assetId));
+  else await leaveToBatch(parts, successes, open.length + failed.length === 0);
   for (const { file, error } of final) await reporter.report([file], 'error', { error });
   const ends = [
-    ...ready.map(({ file }) => [file.assetId, 'ready'] as const),
-    ...final.map(({ file, error }) => [file.assetId, error.toFacts()] as const),
+    ...successes.map(({ file }): FileEnd => [file.assetId, pack.commit === 'each' ? 'ready' : 'stored']),
+    ...final.map(({ file, error }): FileEnd => {
+      const tries = { attempt: state.triesOf(file.assetId) + 1, maxAttempts: run.maxAttempts };
+      return [file.assetId, { ...error.toFacts(), ...tries }];
+    }),
   ];
   const { last } = await ports.batches.finish(pack.batchId, ends);
-  if (last) await ports.endBatch(pack.batchId, pack.correlationId);
+  if (last) await ports.endBatch(pack.batchId, pack.correlationId, replayName(parts));
   await state.writeEnds(ends);
-  ports.metrics.uploads.inc({ lane: run.lane, result: 'ready' }, ready.length);
   ports.metrics.uploads.inc({ lane: run.lane, result: 'error' }, final.length);
+  if (pack.commit === 'batch') return;
+  ports.metrics.uploads.inc({ lane: run.lane, result: 'ready' }, successes.length);
+  for (const { stored } of successes) ports.metrics.assetBytes.observe(stored.size);
+}
+
+/** Notes what is stored where the end of the batch finds it; with `whole` also what is needless after its commit. */
+async function leaveToBatch({ ports, pack, run, state }: UploadParts, files: readonly Success[], whole: boolean) {
+  const waiting = files.map(({ file, stored }): StoredFile => {
+    const tries = { attempt: state.triesOf(file.assetId) + 1, maxAttempts: run.maxAttempts };
+    const fence = run.nextFence(state.generation);
+    return { facts: assetFacts(pack, file, run.jobId), stored, lane: run.lane, fence, ...tries };
+  });
+  const staged = whole ? stagedKeys(pack) : [];
+  await ports.storedFiles.put(pack.batchId, waiting, { jobId: run.jobId, staged });
+}
+
+/** Names what follows a replay apart from what followed before, which may be at work still. */
+function replayName({ run, state }: UploadParts): string | undefined {
+  return state.generation === 0 ? undefined : `${run.jobId.split('-').at(-1)}-${state.generation}`;
 }
 
 /** No file is open any more: a pack with any failed file, in this start or before, is a dead letter. */
-async function ended(parts: UploadParts, final: readonly Failure[]): Promise<Outcome> {
-  const { pack, state } = parts;
-  const before = pack.files.flatMap((file): Failure[] => {
-    const end = state.endOf(file.assetId);
-    if (end === undefined || end === 'ready') return [];
-    return [{ file, error: new AppError(end.code, end.message, { details: { ...end.details } }) }];
-  });
-  const failed = [...before, ...final];
+async function ended(parts: UploadParts, failed: readonly Failure[]): Promise<Outcome> {
+  const { ports, pack, state } = parts;
   const [first] = failed;
   if (first) {
     const error = summary(pack, first, failed.length);
-    await state.writeTrouble(error);
+    await state.writeOver(error);
     return { end: 'failed', error };
   }
-  await dropStaged(parts);
+  const keys = stagedKeys(pack);
+  if (pack.commit === 'batch' || keys.length === 0) return { end: 'done' };
+  // Staged bytes are needed until their file is committed; what a failure here leaves behind, a sweep finds.
+  await ports.store
+    .deleteMany(keys)
+    .catch((err: unknown) => ports.log.warn({ err, batchId: pack.batchId }, 'Staged bytes were left behind'));
   return { end: 'done' };
 }
 
@@ -92,11 +134,7 @@ function summary(pack: Pack, { file, error }: Failure, count: number): AppError 
   return new AppError(error.code, message, { details: { ...error.details }, cause: error });
 }
 
-/** Staged bytes are needed until their file is committed; what a failure here leaves behind, a sweep finds. */
-async function dropStaged({ ports, pack }: UploadParts): Promise<void> {
-  const keys = new Set(pack.files.flatMap(({ origin }) => (origin.kind === 'staged' ? [origin.key] : [])));
-  if (keys.size === 0) return;
-  await ports.store
-    .deleteMany([...keys])
-    .catch((err: unknown) => ports.log.warn({ err, batchId: pack.batchId }, 'Staged bytes were left behind'));
+/** Keys of the staged objects that the pack's files come from. */
+export function stagedKeys(pack: Pack): string[] {
+  return [...new Set(pack.files.flatMap(({ origin }) => (origin.kind === 'staged' ? [origin.key] : [])))];
 }

@@ -1,38 +1,62 @@
 import type { StoredFacts } from '#domain';
-import type { AppError, ErrorFacts } from '#errors';
+import type { AppError } from '#errors';
+import type { FailedFile, FileEnd } from '#queues/batches.ts';
 import type { JobFacts } from '#queues/job-facts.ts';
 import { ERROR_FIELD, RETRY_FIELD } from '#queues/job-view.ts';
 import type { Journal } from '#storage/store.ts';
 
 /**
- * What an upload job remembers from start to start, in its fenced hash:
- * `end:<assetId>` `ready` or the final error; `stored:<assetId>` what the store holds, verified;
- * `part:<assetId>:…` the store's journal; `away` since when a dependency is away; `error` the last error; `retryAt` when the next try is.
+ * What an upload job remembers from start to start, in its fenced hash; an empty value is none.
+ * `end:<assetId>` `ready`, `stored` or the final error; `stored:<assetId>` what the store holds, verified;
+ * `tries:<assetId>` the tries a file has spent; `part:<assetId>:…` the store's journal; `away` since when a dependency
+ * is away; `error` the last error; `retryAt` when the next try is; `over` once the job is a dead letter;
+ * `generation` how often it was replayed.
  */
 export interface UploadState {
-  endOf(assetId: string): 'ready' | ErrorFacts | undefined;
+  /** Raised by each replay. */
+  readonly generation: number;
+  endOf(assetId: string): FileEnd[1] | undefined;
   storedOf(assetId: string): StoredFacts | undefined;
+  /** Tries that the file has spent in earlier starts. */
+  triesOf(assetId: string): number;
   /** Since when a dependency is away without a file having come to its end; milliseconds since the epoch. */
   readonly awaySince: number | undefined;
   journal(assetId: string): Journal;
   writeStored(files: readonly (readonly [assetId: string, stored: StoredFacts])[]): Promise<void>;
-  writeEnds(files: readonly (readonly [assetId: string, end: 'ready' | ErrorFacts])[]): Promise<void>;
+  writeEnds(files: readonly FileEnd[]): Promise<void>;
   /** What keeps the job from its end, and when it is tried again; undefined for never. */
-  writeTrouble(error: AppError, trouble?: { retryAt: number; awaySince: number | undefined }): Promise<void>;
+  writeTrouble(error: AppError, trouble?: Trouble): Promise<void>;
+  /** The job is about to be a dead letter: whoever starts it again replays it. */
+  writeOver(error: AppError): Promise<void>;
 }
 
+interface Trouble {
+  readonly retryAt: number;
+  readonly awaySince: number | undefined;
+  /** Tries spent by now, by file. */
+  readonly tries: readonly (readonly [assetId: string, tries: number])[];
+}
+
+/** Reads the state; that of a dead letter is opened again, and the files that failed have all their tries again. */
 export async function readUploadState(facts: JobFacts): Promise<UploadState> {
-  const fields = await facts.read();
+  let fields = await facts.read();
+  if (fields.over) {
+    const reopened = reopen(fields);
+    await facts.write(reopened);
+    fields = { ...fields, ...reopened };
+  }
   const away = Number(fields.away ?? '');
   return {
+    generation: Number(fields.generation ?? 0),
     endOf(assetId) {
-      const end = fields[`end:${assetId}`];
-      return end === undefined || end === 'ready' ? end : (JSON.parse(end) as ErrorFacts);
+      const end = fields[`end:${assetId}`] || undefined;
+      return end === undefined || end === 'ready' || end === 'stored' ? end : (JSON.parse(end) as FailedFile);
     },
     storedOf(assetId) {
       const stored = fields[`stored:${assetId}`];
       return stored === undefined ? undefined : (JSON.parse(stored) as StoredFacts);
     },
+    triesOf: (assetId) => Number(fields[`tries:${assetId}`] ?? 0),
     awaySince: away > 0 ? away : undefined,
     journal: (assetId) => journalOf(facts, `part:${assetId}:`),
     async writeStored(files) {
@@ -41,19 +65,31 @@ export async function readUploadState(facts: JobFacts): Promise<UploadState> {
         Object.fromEntries(files.map(([assetId, stored]) => [`stored:${assetId}`, JSON.stringify(stored)])),
       );
     },
-    writeEnds: (files) =>
-      facts.write(
+    async writeEnds(files) {
+      if (files.length === 0) return;
+      await facts.write(
         Object.fromEntries(
-          files.map(([assetId, end]) => [`end:${assetId}`, end === 'ready' ? end : JSON.stringify(end)]),
+          files.map(([assetId, end]) => [`end:${assetId}`, typeof end === 'string' ? end : JSON.stringify(end)]),
         ),
-      ),
+      );
+    },
     writeTrouble: (error, trouble) =>
       facts.write({
+        ...Object.fromEntries(trouble?.tries.map(([assetId, tries]) => [`tries:${assetId}`, String(tries)]) ?? []),
         [ERROR_FIELD]: JSON.stringify(error.toFacts()),
         [RETRY_FIELD]: String(trouble?.retryAt ?? ''),
         away: String(trouble?.awaySince ?? ''),
       }),
+    writeOver: (error) => facts.write({ [ERROR_FIELD]: JSON.stringify(error.toFacts()), [RETRY_FIELD]: '', over: '1' }),
   };
+}
+
+/** Fields that a replay writes: failed files are open again, and what is ready or stored stays. */
+function reopen(fields: Readonly<Record<string, string>>): Record<string, string> {
+  const failed = Object.keys(fields).filter((field) => field.startsWith('end:') && fields[field]?.startsWith('{'));
+  const tries = Object.keys(fields).filter((field) => field.startsWith('tries:'));
+  const emptied = Object.fromEntries([...failed, ...tries].map((field) => [field, '']));
+  return { ...emptied, over: '', away: '', generation: String(Number(fields.generation ?? 0) + 1) };
 }
 
 function journalOf(facts: JobFacts, prefix: string): Journal {

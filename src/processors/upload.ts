@@ -1,33 +1,33 @@
 import pLimit from 'p-limit';
-import type { StoredFacts } from '#domain';
-import type { AppError } from '#errors';
 import type { Logger } from '#log';
-import type { AssetCommit, CommitResult } from '#metadata/metadata.ts';
-import type { StatusOutbox } from '#metadata/status-outbox.ts';
 import type { Metrics } from '#metrics';
 import type { Batches } from '#queues/batches.ts';
+import type { CancelWatch } from '#queues/cancel-watch.ts';
 import type { Pack, PackFile } from '#queues/catalog.ts';
 import type { FollowUps } from '#queues/follow-ups.ts';
-import { LockLostError } from '#queues/job-facts.ts';
-import { toJobError } from '#queues/redis-errors.ts';
+import type { StoredFiles } from '#queues/stored-files.ts';
 import type { Source, Store } from '#storage/store.ts';
+import { attempt, errorOf, type Stage } from './attempt.ts';
+import type { CancelPorts } from './cancel-files.ts';
+import type { CommitPorts } from './commit-stored.ts';
 import type { Outcome, Processor, Run } from './run.ts';
 import { createStatusReporter, type StatusReporter } from './status-reporter.ts';
-import { conclude } from './upload-conclude.ts';
-import { commitFile, storeFile } from './upload-file.ts';
+import type { TimeAllowance } from './time-allowance.ts';
+import { cancelPack } from './upload-cancel.ts';
+import { commitPack } from './upload-commit.ts';
+import { storeFile } from './upload-file.ts';
 import { readUploadState, type UploadState } from './upload-state.ts';
 
-export interface UploadPorts extends FollowUps {
+export interface UploadPorts extends FollowUps, CommitPorts, CancelPorts {
   readonly store: Store;
   readonly openOrigin: (file: Pick<PackFile, 'origin' | 'size'>) => Promise<Source>;
-  readonly commit: (item: AssetCommit) => Promise<CommitResult>;
-  readonly outbox: Pick<StatusOutbox, 'put' | 'forget'>;
   readonly batches: Batches;
-  /** Life of the URLs that rows are committed with, in seconds. */
-  readonly urlSeconds: number;
+  readonly storedFiles: StoredFiles;
+  readonly watchCancel: CancelWatch['watch'];
+  /** How long a file may take in one try. */
+  readonly allowance: TimeAllowance;
   readonly log: Logger;
   readonly metrics: Metrics;
-  readonly now: () => number;
   readonly random: () => number;
 }
 
@@ -36,14 +36,13 @@ export interface UploadParts {
   readonly ports: UploadPorts;
   readonly pack: Pack;
   readonly run: Run;
+  /** Aborted with `CANCELLED` once the job is. */
+  readonly cancelled: AbortSignal;
+  /** Aborted when the bytes need not move any more: cancelled, or the run is over. */
+  readonly signal: AbortSignal;
   readonly state: UploadState;
   readonly reporter: StatusReporter;
 }
-
-/** How far a file has come in this start. */
-export type Stage =
-  | { readonly file: PackFile; readonly stored: StoredFacts }
-  | { readonly file: PackFile; readonly error: AppError };
 
 /** Files of a pack that are stored at a time. */
 const STORED_AT_ONCE = 8;
@@ -52,7 +51,7 @@ const ACCEPTANCE = { every: 1_000, atMost: 60_000 };
 
 /**
  * Puts the files of a pack into the store, verified there, and then commits them together: `ready` means that
- * both sides agree. What an earlier start stored is only committed.
+ * both sides agree. What an earlier start stored is only committed; what the end of the batch commits is only stored.
  */
 export function uploadProcessor(ports: UploadPorts): Processor<'upload'> {
   return async (pack, run) => {
@@ -60,26 +59,39 @@ export function uploadProcessor(ports: UploadPorts): Processor<'upload'> {
     if (waiting) return waiting;
 
     const state = await readUploadState(run.facts);
-    const parts: UploadParts = { ports, pack, run, state, reporter: createStatusReporter(ports, pack, run) };
-    const open = pack.files.filter((file) => state.endOf(file.assetId) === undefined);
+    const { signal: cancelled, stop } = ports.watchCancel(pack.batchId, run.jobId);
+    const signal = AbortSignal.any([run.signal, cancelled]);
+    const reporter = createStatusReporter(ports, pack, run, state);
+    const parts: UploadParts = { ports, pack, run, cancelled, signal, state, reporter };
     try {
-      await parts.reporter.report(open, 'uploading');
-      const stages = await storeFiles(parts, open);
-      if (outgrewLane(stages, run)) {
-        await ports.moveToLarge(run.jobId, { ...pack, startsBefore: run.starts });
-        return { end: 'moved' };
-      }
-      return await conclude(parts, await commitFiles(parts, stages));
-    } catch (thrown) {
-      const error = errorOf(run, thrown);
-      if (error.unavailable) throw error;
-      // A fault of ours is the open files' error, so that their rows and their batch hear of it.
-      return conclude(
-        parts,
-        open.map((file) => ({ file, error })),
-      );
+      if (await ports.cancellations.begin(pack.batchId, run.jobId)) return await cancelPack(parts);
+      return await upload(parts);
+    } finally {
+      stop();
     }
   };
+}
+
+async function upload(parts: UploadParts): Promise<Outcome> {
+  const { ports, pack, run, state } = parts;
+  const open = pack.files.filter((file) => state.endOf(file.assetId) === undefined);
+  try {
+    await parts.reporter.report(open, 'uploading');
+    const stages = await storeFiles(parts, open);
+    if (outgrewLane(stages, run)) {
+      await ports.moveToLarge(run.jobId, { ...pack, startsBefore: run.starts });
+      return { end: 'moved' };
+    }
+    return await commitPack(parts, stages);
+  } catch (thrown) {
+    const error = errorOf(run, thrown);
+    if (error.unavailable) throw error;
+    // A fault of ours is the open files' error, so that their rows and their batch hear of it.
+    return commitPack(
+      parts,
+      open.map((file) => ({ file, error })),
+    );
+  }
 }
 
 async function awaitAcceptance(ports: UploadPorts, pack: Pack, run: Run): Promise<Outcome | undefined> {
@@ -100,37 +112,6 @@ async function storeFiles(parts: UploadParts, files: readonly PackFile[]): Promi
   );
   await state.writeStored(stages.flatMap((stage) => ('stored' in stage ? [[stage.file.assetId, stage.stored]] : [])));
   return stages;
-}
-
-/** All at once: what is committed together travels in one mutation. */
-function commitFiles(parts: UploadParts, stages: readonly Stage[]): Promise<Stage[]> {
-  return Promise.all(
-    stages.map((stage) => {
-      if ('error' in stage) return stage;
-      const { file, stored } = stage;
-      return attempt(parts.run, file, async () => {
-        await commitFile(parts, file, stored);
-        return stored;
-      });
-    }),
-  );
-}
-
-/** Keeps an error with its file, so that it does not stop the pack's others; an abort stops them all. */
-async function attempt(run: Run, file: PackFile, work: () => Promise<StoredFacts>): Promise<Stage> {
-  run.signal.throwIfAborted();
-  try {
-    return { file, stored: await work() };
-  } catch (thrown) {
-    return { file, error: errorOf(run, thrown) };
-  }
-}
-
-/** What was thrown as an error of ours; throws it on when this run is over because the job is another's. */
-function errorOf(run: Run, thrown: unknown): AppError {
-  run.signal.throwIfAborted();
-  if (thrown instanceof LockLostError) throw thrown;
-  return toJobError(thrown);
 }
 
 function outgrewLane(stages: readonly Stage[], run: Run): boolean {

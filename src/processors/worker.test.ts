@@ -59,6 +59,7 @@ const pack: Pack = {
     },
   ],
   awaitAcceptance: false,
+  commit: 'each',
   correlationId: 'corr',
   createdBy: 'key',
   createdAt: 0,
@@ -224,7 +225,7 @@ describe('a running job', () => {
   it('gives out rising fences, higher in each start', async () => {
     const fences: (readonly number[])[] = [];
     serve(async (_pack, run) => {
-      fences.push(run.nextFence(), run.nextFence());
+      fences.push(run.nextFence(0), run.nextFence(0));
       return fences.length < 4 ? { end: 'later', inMs: 1 } : { end: 'done' };
     });
     await add();

@@ -189,7 +189,7 @@ function openRun(parts: WorkerParts, lane: Lane, job: Job, token: string, signal
     maxAttempts: job.opts.attempts ?? 1,
     signal,
     facts: openJobFacts(parts.redis, parts.prefix, lane, jobId, token),
-    nextFence: () => [0, starts, ++sequence],
+    nextFence: (generation) => [generation, starts, ++sequence],
     progress(fraction) {
       if (fraction <= shown) return;
       shown = fraction;
@@ -207,7 +207,7 @@ async function settle(parts: WorkerParts, lane: Lane, job: Job, token: string, o
   await parts.pending.remove(lane, readAnyPack(job.data).entity.project, [jobId]);
   if (outcome.end === 'retry' || outcome.end === 'failed') throw new UnrecoverableError(reasonOf(outcome.error));
   await retireJobFacts(parts.redis, parts.prefix, lane, jobId);
-  if (outcome.end !== 'done') job.opts.removeOnComplete = true;
+  if (outcome.end === 'discarded' || outcome.end === 'moved') job.opts.removeOnComplete = true;
 }
 
 async function later(job: Job, token: string, inMs: number): Promise<never> {

@@ -1,0 +1,147 @@
+import type { AppError } from '#errors';
+import type { Logger } from '#log';
+import type { StatusUpdate } from '#metadata/metadata.ts';
+import type { Metrics } from '#metrics';
+import type { Batches, FileEnd } from '#queues/batches.ts';
+import { cancelledError } from '#queues/cancellations.ts';
+import { toJobError } from '#queues/redis-errors.ts';
+import type { StoredFile, StoredFiles } from '#queues/stored-files.ts';
+import type { Store } from '#storage/store.ts';
+import { type CancelPorts, cancelFiles } from './cancel-files.ts';
+import { type CommitPorts, commitStored } from './commit-stored.ts';
+import type { Run } from './run.ts';
+
+export interface BatchCommitPorts extends CancelPorts, CommitPorts {
+  readonly batches: Batches;
+  readonly storedFiles: StoredFiles;
+  readonly store: Pick<Store, 'signGet' | 'deleteMany'>;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+}
+
+/** Files that are committed together: what one mutation takes. */
+const SLICE = 200;
+
+type End = { readonly file: StoredFile; readonly end: 'ready' | AppError };
+
+/**
+ * Commits what the packs of a batch have stored and left to its end, and answers what Convex refused. A repeat goes on
+ * with what is left. Throws `METADATA_UNAVAILABLE` when that is more than nothing.
+ */
+export async function commitBatch(ports: BatchCommitPorts, batchId: string, run: Run): Promise<AppError[]> {
+  const { storedFiles, store, log } = ports;
+  const refused: AppError[] = [];
+  const waiting = await storedFiles.list(batchId);
+  for (let at = 0; at < waiting.length; at += SLICE) {
+    run.signal.throwIfAborted();
+    const files = await storedFiles.get(batchId, waiting.slice(at, at + SLICE));
+    refused.push(...(await commitSlice(ports, batchId, files, run)));
+  }
+  const needless = await storedFiles.needless(batchId);
+  if (needless.length === 0) return refused;
+  await store
+    .deleteMany(needless.flatMap(({ keys }) => keys))
+    .catch((err: unknown) => log.warn({ err, batchId }, 'Staged bytes were left behind'));
+  await storedFiles.forgetStaged(
+    batchId,
+    needless.map(({ jobId }) => jobId),
+  );
+  return refused;
+}
+
+async function commitSlice(
+  ports: BatchCommitPorts,
+  batchId: string,
+  files: readonly StoredFile[],
+  run: Run,
+): Promise<AppError[]> {
+  const { cancellations } = ports;
+  const owner = `${run.jobId}/${run.starts}`;
+  const jobIds = [...new Set(files.map(({ facts }) => facts.jobId))];
+  const cancelled = await cancellations.claim(batchId, jobIds, { owner, commits: true });
+  const given: End[] = [];
+  for (const jobId of cancelled) {
+    given.push(
+      ...(await cancelStored(
+        ports,
+        batchId,
+        jobId,
+        files.filter(({ facts }) => facts.jobId === jobId),
+      )),
+    );
+  }
+  const left = files.filter(({ facts }) => !cancelled.has(facts.jobId));
+  const ends = [...given, ...(await Promise.all(left.map((file) => commitOne(ports, file))))];
+  const isAway = ({ end }: End) => end !== 'ready' && end.unavailable;
+  await finish(
+    ports,
+    batchId,
+    ends.filter((one) => !isAway(one)),
+  );
+
+  const away = ends.filter(isAway);
+  const [first] = away;
+  if (first && first.end !== 'ready') {
+    await cancellations.release(batchId, [...new Set(away.map(({ file }) => file.facts.jobId))], owner);
+    throw first.end;
+  }
+  return ends.flatMap(({ end }) => (end === 'ready' || end.code === 'CANCELLED' ? [] : [end]));
+}
+
+async function commitOne(ports: BatchCommitPorts, file: StoredFile): Promise<End> {
+  try {
+    await commitStored(ports, file);
+    return { file, end: 'ready' };
+  } catch (thrown) {
+    return { file, end: toJobError(thrown) };
+  }
+}
+
+/** Files of a pack that was cancelled after it had stored them. */
+async function cancelStored(
+  ports: BatchCommitPorts,
+  batchId: string,
+  jobId: string,
+  files: readonly StoredFile[],
+): Promise<End[]> {
+  const error = cancelledError();
+  const updates = files.map((file) => failedStatus(file, error));
+  const ready = await cancelFiles(ports, { batchId, jobId }, updates);
+  if (ready.size === files.length) await ports.cancellations.overrule(batchId, jobId);
+  return files.map((file) => ({ file, end: ready.has(file.facts.assetId) ? 'ready' : error }));
+}
+
+/** Tells everyone. A file stays among those that wait only when its commit was refused: a replay asks again. */
+async function finish(ports: BatchCommitPorts, batchId: string, ends: readonly End[]): Promise<void> {
+  const { outbox, batches, storedFiles, store, metrics } = ports;
+  const idsOf = (some: readonly End[]) => some.map(({ file }) => file.facts.assetId);
+  const ready = ends.filter(({ end }) => end === 'ready');
+  const cancelled = ends.filter(({ end }) => end !== 'ready' && end.code === 'CANCELLED');
+  const refused = ends.filter((one) => !ready.includes(one) && !cancelled.includes(one));
+  await outbox.forget(idsOf(ready));
+  await outbox.put(refused.flatMap(({ file, end }) => (end === 'ready' ? [] : [failedStatus(file, end)])));
+  await batches.finish(
+    batchId,
+    ends.map(({ file: { facts, attempt, maxAttempts }, end }): FileEnd => {
+      return [facts.assetId, end === 'ready' ? end : { ...end.toFacts(), attempt, maxAttempts }];
+    }),
+  );
+  if (cancelled.length > 0) await store.deleteMany(cancelled.map(({ file }) => file.stored.s3Key));
+  await storedFiles.remove(batchId, idsOf([...ready, ...cancelled]));
+  for (const { file, end } of ends) {
+    const result = end === 'ready' ? end : end.code === 'CANCELLED' ? 'cancelled' : 'error';
+    metrics.uploads.inc({ lane: file.lane, result });
+    if (end === 'ready') metrics.assetBytes.observe(file.stored.size);
+  }
+}
+
+function failedStatus({ facts, stored, fence, attempt, maxAttempts }: StoredFile, error: AppError): StatusUpdate {
+  const [generation, starts, sequence] = fence;
+  return {
+    ...{ facts, attempt, maxAttempts, size: stored.size },
+    fence: [generation, starts, sequence + 1],
+    status: 'error',
+    progress: 1,
+    error: error.toFacts(),
+  };
+}

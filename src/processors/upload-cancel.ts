@@ -1,0 +1,64 @@
+import { toAppError } from '#errors';
+import type { FileEnd } from '#queues/batches.ts';
+import { cancelledError } from '#queues/cancellations.ts';
+import type { PackFile } from '#queues/catalog.ts';
+import { cancelFiles } from './cancel-files.ts';
+import type { Outcome } from './run.ts';
+import type { UploadParts } from './upload.ts';
+import { stagedKeys } from './upload-conclude.ts';
+
+/**
+ * Ends a cancelled pack: what is not committed ends as `CANCELLED` in row, batch and job, and leaves nothing in the
+ * store. First everybody is told, then it is tidied up: a store that is away has the job come back for the rest.
+ */
+export async function cancelPack(parts: UploadParts): Promise<Outcome> {
+  const { pack, run, state, ports } = parts;
+  // Fenced, and so before anything that is not.
+  await state.writeTrouble(cancelledError());
+  const ends = new Map(await endOpen(parts));
+  const endOf = (assetId: string) => ends.get(assetId) ?? state.endOf(assetId);
+  const cancelled = pack.files.filter(({ assetId }) => {
+    const end = endOf(assetId);
+    return typeof end === 'object' && end.code === 'CANCELLED';
+  });
+  if (cancelled.length === 0) {
+    await ports.cancellations.overrule(pack.batchId, run.jobId);
+    return { end: 'done' };
+  }
+  await tidy(parts, cancelled);
+  return { end: 'cancelled' };
+}
+
+/** Ends each file that is open, or that waits for the end of its batch. */
+async function endOpen({ ports, pack, run, state, reporter }: UploadParts): Promise<FileEnd[]> {
+  const { batchId } = pack;
+  const error = cancelledError();
+  const open = pack.files.filter(({ assetId }) => [undefined, 'stored'].includes(state.endOf(assetId) as undefined));
+  const updates = open.map((file) => reporter.statusOf(file, 'error', { error }));
+  const ready = await cancelFiles(ports, { batchId, jobId: run.jobId }, updates);
+
+  const ends = open.map(({ assetId }): FileEnd => [assetId, ready.has(assetId) ? 'ready' : error.toFacts()]);
+  const { last } = await ports.batches.finish(batchId, ends);
+  await ports.storedFiles.remove(
+    batchId,
+    open.map(({ assetId }) => assetId),
+  );
+  if (last) await ports.endBatch(batchId, pack.correlationId);
+  await state.writeEnds(ends);
+  ports.metrics.uploads.inc({ lane: run.lane, result: 'ready' }, ready.size);
+  ports.metrics.uploads.inc({ lane: run.lane, result: 'cancelled' }, open.length - ready.size);
+  return ends;
+}
+
+/** Nothing of these files stays: neither begun uploads nor whole objects nor what was staged. What the store refuses to give up, a sweep finds. */
+async function tidy({ ports, pack, state }: UploadParts, files: readonly PackFile[]): Promise<void> {
+  const { store, log } = ports;
+  try {
+    for (const { s3Key, assetId } of files) await store.abandon(s3Key, state.journal(assetId));
+    await store.deleteMany([...files.map(({ s3Key }) => s3Key), ...stagedKeys(pack)]);
+  } catch (thrown) {
+    const error = toAppError(thrown);
+    if (error.unavailable) throw error;
+    log.warn({ err: error, batchId: pack.batchId }, 'Bytes of a cancelled pack were left behind');
+  }
+}
