@@ -1,4 +1,7 @@
+import { execFile } from 'node:child_process';
 import { buffer } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import {
   answer,
@@ -13,9 +16,11 @@ import {
   textOf,
   whole,
 } from '#test/raw-origin.ts';
+import { serveRaw } from '#test/raw-server.ts';
 import { until } from '#test/until.ts';
 
 const fails = (code: string) => expect.objectContaining({ code });
+const run = promisify(execFile);
 const startOf = (request: string) => Number(/^range: bytes=(\d+)-/im.exec(request)?.[1] ?? 0);
 
 describe('a url origin is read', () => {
@@ -54,6 +59,25 @@ describe('a url origin is read', () => {
     expect(asked).toMatch(/^accept-encoding: identity\r$/im);
     expect(asked).not.toMatch(/^(authorization|cookie|referer):/im);
   });
+});
+
+test('a proxy in the environment is not asked: it would resolve names by itself', async () => {
+  const [origin, proxy] = await Promise.all([serveRaw(whole), serveRaw(ok(['Content-Length: 5'], 'proxy'))]);
+  const script = `
+    const { readConfig } = await import('#config');
+    const { createUrlPolicy, urlSource } = await import('#storage/source.ts');
+    const source = urlSource('http://127.0.0.1:${origin.port}/', createUrlPolicy(readConfig(process.env).urlOrigins));
+    process.stdout.write(String(await (await source.open(0)).toArray()));`;
+  const address = `http://127.0.0.1:${proxy.port}`;
+  const env = {
+    ...{ NODE_USE_ENV_PROXY: '1', HTTP_PROXY: address, http_proxy: address, ALL_PROXY: address, NO_PROXY: '' },
+    ...{ URL_ORIGIN_PORTS: String(origin.port), URL_ORIGIN_ALLOW_CIDRS: '127.0.0.1/32' },
+  };
+  const cwd = fileURLToPath(new URL('../..', import.meta.url));
+  const { stdout } = await run(process.execPath, ['--input-type=module', '--eval', script], { cwd, env });
+  expect(stdout).toBe(CONTENT);
+  expect(proxy.connections()).toBe(0);
+  await Promise.all([origin.close(), proxy.close()]);
 });
 
 /** A server that breaks off after four bytes, and what it answers when asked for the rest. */
