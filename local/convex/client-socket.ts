@@ -15,6 +15,7 @@ const MESSAGE_COST = 1_024;
 export class ClientSocket {
   readonly #socket: WebSocket;
   #undone = 0;
+  #waiting: (() => void)[] = [];
 
   /**
    * A client that takes nothing for `stuckMs` milliseconds while something waits for it is cut off, so
@@ -36,6 +37,7 @@ export class ClientSocket {
         this.#listen();
       });
     });
+    socket.on('close', () => this.#listen());
     // Pings go out far more often, and count only once the client's side has taken them.
     connection.setTimeout(stuckMs, () => socket.terminate());
     socket.on('error', () => socket.terminate());
@@ -71,9 +73,18 @@ export class ClientSocket {
     this.#socket.terminate();
   }
 
+  /** Resolves when little enough waits for the client that there may be more. */
+  async drained(): Promise<void> {
+    while (this.#unread) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  }
+
+  get #unread(): boolean {
+    return this.isOpen && this.#socket.bufferedAmount > MOST_UNSENT;
+  }
+
   #listen(): void {
-    const tooMuch = this.#socket.bufferedAmount > MOST_UNSENT || this.#undone > MOST_UNDONE;
-    if (tooMuch) this.#socket.pause();
+    if (this.#unread || this.#undone > MOST_UNDONE) this.#socket.pause();
     else this.#socket.resume();
+    if (!this.#unread) for (const resolve of this.#waiting.splice(0)) resolve();
   }
 }

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import pLimit from 'p-limit';
 import type { WebSocket } from 'ws';
 import { AuthFailure, actingAs, type Identity, isExpired, NOBODY } from './auth.ts';
 import { ClientSocket } from './client-socket.ts';
@@ -16,6 +17,9 @@ import {
 
 type CallMessage = Message<'Mutation' | 'Action'>;
 
+/** Actions that one client has running at once. */
+const MOST_ACTIONS = 64;
+
 /** One websocket: takes the client's messages in order, and brings its queries up to date. */
 export class SyncSession {
   readonly #engine: Engine;
@@ -32,6 +36,7 @@ export class SyncSession {
   #scheduled = false;
   /** Refused, or gone: nothing it says counts any more. */
   #ended = false;
+  readonly #actions = pLimit(MOST_ACTIONS);
   #inbox: Promise<void> = Promise.resolve();
   #mutations: Promise<void> = Promise.resolve();
   #transitions: Promise<void> = Promise.resolve();
@@ -112,11 +117,11 @@ export class SyncSession {
     this.#schedule();
   }
 
-  /** Mutations run one after another, actions as they come. */
+  /** Mutations run one after another, actions side by side. */
   #start(message: CallMessage): Promise<void> {
     if (this.#session === undefined) throw new Error('A client introduces itself by Connect first.');
     const identity = this.#identity;
-    if (message.type === 'Action') return this.#run(message, identity, undefined);
+    if (message.type === 'Action') return this.#actions(() => this.#run(message, identity, undefined));
     const request = { session: this.#session, request: message.requestId };
     this.#mutations = this.#mutations.then(() => this.#run(message, identity, request));
     return this.#mutations;
@@ -127,6 +132,8 @@ export class SyncSession {
     identity: Identity,
     request: { session: string; request: number } | undefined,
   ): Promise<void> {
+    await this.#client.drained();
+    if (this.#ended) return;
     if (isExpired(identity, Date.now())) return this.#refuseExpired();
     const kind = type === 'Mutation' ? 'mutation' : 'action';
     try {
