@@ -24,6 +24,7 @@ const CODES = {
     'The Idempotency-Key was used for another request. Use a new key for a new request, or send the first one unchanged.',
   ),
   IDEMPOTENCY_BUSY: row(409, true, 'Send the request again in a moment, with the same Idempotency-Key.'),
+  STAGING_INCOMPLETE: row(409, false, 'Send the parts named in details, then complete it again.'),
   GONE: row(410, false, 'It was deleted; upload it again if it is still needed.'),
   TOO_LARGE: row(413, false, 'Split the request, or send large bytes as a form.'),
   UNSUPPORTED_MEDIA_TYPE: row(415, false, 'Send application/json or multipart/form-data, as the route says.'),

@@ -123,7 +123,9 @@ export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
     onError: (error, doing) => log.warn({ code: toAppError(error).code }, doing),
   });
   const admin = { user: 'admin', password: 'correct-horse' };
+  const closing = new AbortController();
   const app = createApi({
+    closing: closing.signal,
     ...{
       store,
       metadata,
@@ -140,6 +142,7 @@ export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
       uploadRoots: [root],
       urlOrigins: readConfig({}).urlOrigins,
       commit: options.commit ?? 'each',
+      ...{ publicUrl, urls: { publicBaseUrl: options.publicBaseUrl, expiresSeconds: 3_600 } },
       admin: options.closedBoard ? { user: 'admin', password: undefined } : admin,
     },
     verifyViewer: (token) => verifyViewerToken(signingKey, token),
@@ -177,6 +180,7 @@ export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
       return result.assetId;
     },
     async close() {
+      closing.abort();
       await serving.close();
       await Promise.all([urlCache.close(), producer.close()]);
       redis.disconnect();

@@ -13,6 +13,7 @@ import { metricsPage } from './metrics-page.ts';
 import { objects } from './objects.ts';
 import type { ApiPorts } from './ports.ts';
 import { queuesBoard } from './queues-board.ts';
+import { staging } from './staging.ts';
 import { statusPage } from './status-page.ts';
 import { uploads } from './uploads.ts';
 import { urls } from './urls.ts';
@@ -38,6 +39,7 @@ export function createApi(ports: ApiPorts): Express {
   const v1 = Router();
   v1.use('/v1', authenticated(access));
   uploads(v1, ports, access);
+  staging(v1, ports, access);
   forms(v1, ports, access);
   batches(v1, ports, access);
   jobs(v1, ports, access);

@@ -16,7 +16,7 @@ import { parse } from './parse.ts';
 import type { ApiPorts } from './ports.ts';
 import { resource } from './resource.ts';
 import { roomed } from './room.ts';
-import { contentType, filename, formQuery, uploadFields } from './schemas.ts';
+import { contentType, filename, formQuery, MAX_FILE, uploadFields } from './schemas.ts';
 import { dropStaged } from './staged.ts';
 
 interface StagedFile extends Pick<StoredFacts, 's3Key' | 'size' | 'checksum'> {
@@ -27,8 +27,6 @@ interface StagedFile extends Pick<StoredFacts, 's3Key' | 'size' | 'checksum'> {
 
 /** Staged bytes are read by workers only. */
 const STAGED_TYPE = 'application/octet-stream';
-/** The most S3 keeps as one object: 5 TiB. */
-const MAX_FILE = 5 * 1024 ** 4;
 
 /** `POST /v1/uploads/files`: files as a form, streamed to staging as they arrive; fields may come last. */
 export function forms(router: Router, ports: ApiPorts, access: Access): void {

@@ -13,17 +13,22 @@ beforeAll(async () => {
   await mkdir(join(dir, 'root'));
   await writeFile(join(dir, 'root/clip.mp4'), '0123456789');
   await symlink('/etc/passwd', join(dir, 'root/link'));
-  locate = originLocator(readConfig({ UPLOAD_ROOTS: join(dir, 'root'), URL_ORIGIN_MAX_BYTES: '1000' }));
+  locate = originLocator(readConfig({ UPLOAD_ROOTS: join(dir, 'root'), URL_ORIGIN_MAX_BYTES: '1000' }), {
+    get: async () => undefined,
+  });
 });
 afterAll(() => rm(dir, { recursive: true }));
 
 test('bytes that came along are handed on, and a file says its size', async () => {
-  expect(await locate({ kind: 'inline', text: 'é' }, undefined)).toEqual({ bytes: Buffer.from('é'), size: 2 });
-  expect(await locate({ kind: 'inline', base64: 'AAE=' }, undefined)).toEqual({ bytes: Buffer.from([0, 1]), size: 2 });
+  expect(await locate({ kind: 'inline', text: 'é' }, 'demo', undefined)).toEqual({ bytes: Buffer.from('é'), size: 2 });
+  expect(await locate({ kind: 'inline', base64: 'AAE=' }, 'demo', undefined)).toEqual({
+    bytes: Buffer.from([0, 1]),
+    size: 2,
+  });
   const path = { kind: 'path', path: 'clip.mp4' } as const;
-  expect(await locate(path, undefined)).toEqual({ origin: path, size: 10 });
+  expect(await locate(path, 'demo', undefined)).toEqual({ origin: path, size: 10 });
   const url = { kind: 'url', url: 'https://files.example/clip.mp4' } as const;
-  expect(await locate(url, 1_000)).toEqual({ origin: url });
+  expect(await locate(url, 'demo', 1_000)).toEqual({ origin: url });
 });
 
 /** A few of each kind; all of them are in the tables of storage, whose judges these are. */
@@ -40,5 +45,5 @@ const REFUSED: [kind: 'path' | 'url', input: string, size: number | undefined, c
 ];
 test.each(REFUSED)('the door refuses the %s %s of %s bytes: %s', async (kind, input, size, code) => {
   const origin = kind === 'path' ? { kind, path: input } : { kind, url: input };
-  await expect(locate(origin, size)).rejects.toMatchObject({ code });
+  await expect(locate(origin, 'demo', size)).rejects.toMatchObject({ code });
 });

@@ -17,7 +17,7 @@ export async function planFiles(body: UploadBody, batchId: string, locate: Origi
   const { files, ...entity } = body;
   const planned = await pLimit(LOOKING_AT_ONCE).map(files, async (file, index): Promise<PlannedFile | undefined> => {
     try {
-      const located = check(file, await locate(file.origin, file.size));
+      const located = check(file, await locate(file.origin, entity.project, file.size));
       const { assetType, filename, visibility, metadata } = file;
       const assetId = assetIdOf(batchId, index);
       const contentType = mediaType(assetType, filename, file.contentType);
@@ -59,7 +59,7 @@ function check(file: UploadBody['files'][number], located: Located): Located & {
   if (file.size !== undefined && file.size !== size) {
     throw new AppError('SIZE_MISMATCH', `${file.filename} has ${size} bytes, not ${file.size}.`);
   }
-  const checksum = 'bytes' in located ? sha256(located.bytes) : file.checksum;
+  const checksum = 'bytes' in located ? sha256(located.bytes) : (located.checksum ?? file.checksum);
   if (file.checksum !== undefined && file.checksum !== checksum) {
     throw new AppError('CHECKSUM_MISMATCH', `${file.filename} has the SHA-256 ${checksum}, not ${file.checksum}.`);
   }

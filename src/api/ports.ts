@@ -12,7 +12,7 @@ import type { Store } from '#storage/store.ts';
 
 /** What the API is a function of. */
 export interface ApiPorts {
-  readonly config: Pick<Config, 'uploadRoots' | 'urlOrigins' | 'admin' | 'commit'>;
+  readonly config: Pick<Config, 'uploadRoots' | 'urlOrigins' | 'admin' | 'publicUrl' | 'urls' | 'commit'>;
   readonly store: Store;
   readonly metadata: Metadata;
   /** Status writes on their way to Convex: what was accepted can be seen before its row is there. */
@@ -26,6 +26,8 @@ export interface ApiPorts {
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly clock: () => number;
+  /** Aborted when no more requests are taken: streams end then. */
+  readonly closing: AbortSignal;
   /** The person a token names, undefined when it is not valid. */
   readonly verifyViewer: (token: string) => Promise<{ subject: string } | undefined>;
   /** What a signed URL of the disk store grants, given its path and query. Throws `FORBIDDEN`. */

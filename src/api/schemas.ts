@@ -31,6 +31,8 @@ export const contentType = z
 /** Has a refinement run though fields are wrong already, so that a caller sees every mistake at once. */
 const BESIDE_OTHER_ERRORS = { when: ({ value }: { value: unknown }) => typeof value === 'object' && value !== null };
 
+const ourId = z.string().regex(/^[\w-]{1,128}$/, 'Must be an id that Reelay gave.');
+
 const origin = z.discriminatedUnion('kind', [
   z
     .strictObject({
@@ -47,8 +49,14 @@ const origin = z.discriminatedUnion('kind', [
     kind: z.literal('url'),
     url: z.url({ protocol: /^https?$/, error: 'Must be an http or https URL.' }).max(4_096),
   }),
+  z.strictObject({ kind: z.literal('staged'), stagingId: ourId }),
 ]);
 export type OriginInput = z.infer<typeof origin>;
+
+const checksum = z
+  .string()
+  .regex(/^[0-9a-fA-F]{64}$/, 'Must be a SHA-256 in hex.')
+  .toLowerCase();
 
 /** What a file keeps as it is; JSON that fits a Convex row. */
 const metadata = z
@@ -64,11 +72,7 @@ const file = z.strictObject({
   filename,
   contentType: contentType.optional(),
   origin,
-  checksum: z
-    .string()
-    .regex(/^[0-9a-fA-F]{64}$/, 'Must be a SHA-256 in hex.')
-    .toLowerCase()
-    .optional(),
+  checksum: checksum.optional(),
   size: z.int().min(0).optional(),
   visibility: visibility.default('private'),
   metadata,
@@ -82,9 +86,21 @@ export const uploadBody = z
     files: z.array(file).min(1).max(LIMITS.files),
   })
   .superRefine(({ scene, files }, context) => {
+    const staged = new Set<string>();
     for (const [index, item] of (Array.isArray(files) ? files : []).entries()) {
       const message = sceneError(item?.assetType, scene);
       if (message) context.addIssue({ code: 'custom', path: ['files', index, 'assetType'], message });
+      const stagingId = item?.origin?.kind === 'staged' ? item.origin.stagingId : undefined;
+      if (stagingId === undefined) continue;
+      if (staged.has(stagingId)) {
+        const path = ['files', index, 'origin', 'stagingId'];
+        context.addIssue({
+          code: 'custom',
+          path,
+          message: 'Is named by an earlier file: staged bytes make one asset.',
+        });
+      }
+      staged.add(stagingId);
     }
   }, BESIDE_OTHER_ERRORS);
 export type UploadBody = z.infer<typeof uploadBody>;
@@ -113,15 +129,25 @@ function readJson(text: unknown): unknown {
   }
 }
 
+/** The most S3 keeps as one object: 5 TiB. */
+export const MAX_FILE = 5 * 1024 ** 4;
+
+/** Bytes that their owner will put into staging himself; `parts` makes even a small one an upload in parts. */
+export const stagingBody = z.strictObject({
+  project: externalId,
+  size: z.int().min(1).max(MAX_FILE),
+  checksum: checksum.optional(),
+  parts: z.boolean().optional(),
+});
+
 /** What is wrong with the scene for a type; nothing when the type itself is wrong, which is said elsewhere. */
 function sceneError(type: AssetType, scene: string | undefined): string | undefined {
   if (!assetType.safeParse(type).success || belongsToScene(type) === (scene !== undefined)) return undefined;
   return scene === undefined ? `${type} belongs to a scene: name one.` : `${type} belongs to the session itself.`;
 }
 
-const ourId = z.string().regex(/^[\w-]{1,128}$/, 'Must be an id that Reelay gave.');
-
 export const assetParams = z.object({ assetId: ourId });
+export const stagingParams = z.object({ stagingId: ourId });
 export const batchParams = z.object({ batchId: ourId });
 export const jobParams = z.object({ jobId: ourId });
 export const entityParams = z.object({ project: externalId, session: externalId, scene: externalId.optional() });

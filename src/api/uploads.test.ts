@@ -124,7 +124,7 @@ describe('POST /v1/uploads', () => {
     ['half a byte', one({ size: 1.5 }), ...INVALID, 'files[0].size'],
     ['a field of Convex', one({ metadata: { _id: 1 } }), ...INVALID, 'files[0].metadata._id'],
     ['heavy metadata', one({ metadata: { a: 'x'.repeat(17_000) } }), ...INVALID, 'files[0].metadata'],
-    ['staged, not yet', one({ origin: { kind: 'staged', stagingId: 'x' } }), ...INVALID, 'files[0].origin.kind'],
+    ['nothing staged', one({ origin: { kind: 'staged', stagingId: 'x' } }), 400, 'ORIGIN_NOT_FOUND', 'files[0]'],
     ['two bodies', one({ origin: { kind: 'inline', text: 'a', base64: 'YQ==' } }), ...INVALID, 'files[0].origin'],
     ['no base64', one({ origin: { kind: 'inline', base64: '%%' } }), ...INVALID, 'files[0].origin.base64'],
     ['a file URL', at('file:///etc/passwd'), ...INVALID, 'files[0].origin.url'],

@@ -12,10 +12,11 @@ import type { ApiPorts } from './ports.ts';
 import { resource } from './resource.ts';
 import { roomed } from './room.ts';
 import { LIMITS, uploadBody, uploadQuery } from './schemas.ts';
+import { withStaged } from './staged-origins.ts';
 
 /** `POST /v1/uploads`: many files of one scene or session, each with an origin. */
 export function uploads(router: Router, ports: ApiPorts, access: Access): void {
-  const locate = originLocator(ports.config);
+  const locate = originLocator(ports.config, ports.producer.staging);
   const post: RequestHandler = async (req, res) => {
     const { dryRun } = parse(uploadQuery, req.query);
     const key = idempotencyKeyOf(req);
@@ -26,11 +27,13 @@ export function uploads(router: Router, ports: ApiPorts, access: Access): void {
       res.json(toPlan(await planFiles(body, newBatchId(), locate)));
       return;
     }
-    const { files: _files, ...entity } = body;
+    const { files, ...entity } = body;
+    const stagingIds = files.flatMap(({ origin }) => (origin.kind === 'staged' ? [origin.stagingId] : []));
     const staged: string[] = [];
     const answer = await once(ports, res, { key, body, staged }, async (batchId) => {
       const planned = await planFiles(body, batchId, locate);
-      return takeIn(ports, intakeOf(ports, res, { batchId, entity, staged }), planned, logOf(res));
+      const intake = intakeOf(ports, res, { batchId, entity, staged });
+      return withStaged(ports.producer.staging, stagingIds, batchId, () => takeIn(ports, intake, planned, logOf(res)));
     });
     res.status(202).json(answer);
   };

@@ -69,7 +69,7 @@ function serve(upload: Processor<'upload'>): void {
   worker = startLaneWorker('small', {
     redis,
     prefix,
-    processors: { upload, 'batch-end': async () => ({ end: 'done' }) },
+    processors: { upload, 'batch-end': async () => ({ end: 'done' }), 'staging-expiry': async () => ({ end: 'done' }) },
     pending: createPendingPacks(redis, prefix),
     log: createLogger({ logLevel: 'silent' }, 'test'),
     metrics: createMetrics(),

@@ -56,6 +56,8 @@ export type Pack = z.infer<typeof pack>;
 
 const batchEnd = z.object({ batchId: z.string(), correlationId: z.string() });
 
+const stagingExpiry = z.object({ stagingId: z.string() });
+
 /** One job, one declaration: everything else about a job is derived from its row here. */
 interface JobDeclaration {
   readonly schema: z.ZodType;
@@ -77,6 +79,13 @@ export const JOBS = {
   /** Commits what a batch left to its end, and writes its final record once each of its files is ready or failed. */
   'batch-end': {
     schema: batchEnd,
+    lanes: ['maintenance'],
+    attempts: 10,
+    backoff: { first: 1_000, last: 60_000 },
+  },
+  /** Deletes bytes that were put into staging and that no upload used in time. */
+  'staging-expiry': {
+    schema: stagingExpiry,
     lanes: ['maintenance'],
     attempts: 10,
     backoff: { first: 1_000, last: 60_000 },

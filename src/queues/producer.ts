@@ -13,6 +13,7 @@ import { createJobWatch, type JobWatch } from './job-watch.ts';
 import { createJobs, type Jobs } from './jobs.ts';
 import { closeLanes, type Lanes, openLanes } from './lanes.ts';
 import { createPendingPacks } from './pending-packs.ts';
+import { createStagingRecords, type StagingRecords } from './staging.ts';
 
 /** What intake hands over once every byte it was given is staged. */
 export interface AcceptRequest {
@@ -77,6 +78,8 @@ export interface Producer extends Jobs {
   requireRoom(): Promise<void>;
   /** Requests by their callers' own names. */
   readonly idempotency: Idempotency;
+  /** Bytes on their way into staging. */
+  readonly staging: StagingRecords;
   /** Writes the batch record, enqueues its packs, marks it accepted. Resolved means Redis has it on disk. */
   accept(request: AcceptRequest): Promise<AcceptedBatch>;
   getBatch(batchId: string): Promise<BatchView | undefined>;
@@ -114,7 +117,8 @@ export function createProducer({ redis, prefix, limits, clock, onError }: Produc
 
   return {
     lanes,
-    idempotency: guardedIdempotency(createIdempotency(redis, prefix)),
+    idempotency: guardedAll(createIdempotency(redis, prefix)),
+    staging: guardedAll(createStagingRecords(redis, prefix, lanes.maintenance)),
     requireRoom: () => guarded(backlog.requireRoom()),
     accept: (request) => guarded(acceptBatch({ redis, prefix, lanes, batches, pending }, request)),
     getBatch: (batchId) => guarded(batches.view(batchId)),
@@ -151,13 +155,13 @@ async function countStates(queue: Queue): Promise<Record<JobView['state'], numbe
   };
 }
 
-function guardedIdempotency(requests: Idempotency): Idempotency {
-  return {
-    claim: (...args) => guarded(requests.claim(...args)),
-    accept: (...args) => guarded(requests.accept(...args)),
-    release: (...args) => guarded(requests.release(...args)),
-    leave: (...args) => guarded(requests.leave(...args)),
-  };
+/** Every method of a part, `guarded`. */
+function guardedAll<Part extends object>(part: Part): Part {
+  const methods = Object.entries(part).map(([name, method]) => [
+    name,
+    (...args: unknown[]) => guarded((method as (...args: unknown[]) => Promise<unknown>)(...args)),
+  ]);
+  return Object.fromEntries(methods) as Part;
 }
 
 /** Whatever Redis or BullMQ throws, as ours. */
