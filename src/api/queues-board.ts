@@ -4,28 +4,41 @@ import type { BeforeHook } from '@bull-board/api/typings/app';
 import { ExpressAdapter } from '@bull-board/express';
 import { Router } from 'express';
 import { adminLogin } from './admin-login.ts';
+import { correlationIdOf } from './correlation.ts';
 import type { ApiPorts } from './ports.ts';
 
 const PATH = '/admin/queues';
+const CORRELATION = 'x-correlation-id';
 
 /**
- * What may be changed here. Job data is immutable, and a failed job is the only trace of its files: neither
- * edits nor removals.
+ * What may be changed here, and the name of the deed in the audit. Job data is immutable, and a failed job is the only
+ * trace of its files: neither edits nor removals.
  */
-const WRITES = new Set([
-  '/api/queues/:queueName/:jobId/retry',
-  '/api/queues/:queueName/:jobId/promote',
-  '/api/queues/:queueName/pause',
-  '/api/queues/:queueName/resume',
+const WRITES = new Map([
+  ['/api/queues/:queueName/:jobId/retry', 'jobs.retry'],
+  ['/api/queues/:queueName/:jobId/promote', 'jobs.promote'],
+  ['/api/queues/:queueName/pause', 'queues.pause'],
+  ['/api/queues/:queueName/resume', 'queues.resume'],
 ]);
 
 /** Bull Board behind the admin's login: it has no login, no CSRF check and no CSP of its own. */
-export function queuesBoard({ producer, config }: ApiPorts): Router {
+export function queuesBoard({ producer, config, audit }: Pick<ApiPorts, 'producer' | 'config' | 'audit'>): Router {
   const serverAdapter = new ExpressAdapter();
   serverAdapter.setBasePath(PATH);
   const queues = Object.values(producer.lanes).map((queue) => new BullMQAdapter(queue));
-  const before: BeforeHook = ({ method, route }) =>
-    method === 'get' || WRITES.has(route) ? { allow: true } : { allow: false, status: 403, message: 'Closed here.' };
+  const before: BeforeHook = async ({ method, route, request: { params, headers } }) => {
+    if (method === 'get') return { allow: true };
+    const action = WRITES.get(route);
+    if (action === undefined) return { allow: false, status: 403, message: 'Closed here.' };
+    await audit.record({
+      actor: { kind: 'admin', id: config.admin.user },
+      action,
+      target: params.jobId ?? params.queueName,
+      details: params,
+      correlationId: headers[CORRELATION] ?? '',
+    });
+    return { allow: true };
+  };
   createBullBoard({
     queues,
     serverAdapter,
@@ -38,8 +51,10 @@ export function queuesBoard({ producer, config }: ApiPorts): Router {
     },
   });
   const router = Router();
-  router.use(adminLogin(config.admin), (_req, res, next) => {
+  router.use(adminLogin(config.admin), (req, res, next) => {
     res.set('Content-Security-Policy', BOARD_POLICY);
+    // The board's hooks see nothing but the request.
+    req.headers[CORRELATION] = correlationIdOf(res);
     next();
   });
   router.use(serverAdapter.getRouter());

@@ -158,9 +158,9 @@ describe('/admin/queues', () => {
     expect(text).not.toContain('Lovelace');
   });
 
-  test('changes what is harmless, from our own pages only', async () => {
+  test('changes what is harmless, from our own pages only, and records it in the audit', async () => {
     const put = (path: string, origin?: string) =>
-      ask(path, { method: 'PUT', headers: origin === undefined ? {} : { origin } });
+      ask(path, { method: 'PUT', headers: { 'x-correlation-id': 'c-board', ...(origin !== undefined && { origin }) } });
     expect((await put('/api/queues/small/pause')).status).toBe(403);
     expect((await put('/api/queues/small/pause', 'https://evil.example')).status).toBe(403);
     expect(await api.producer.lanes.small.isPaused()).toBe(false);
@@ -170,6 +170,12 @@ describe('/admin/queues', () => {
     for (const path of ['/api/queues/small/empty', '/api/queues/small/obliterate', '/api/queues/small/clean/failed']) {
       expect((await put(path, api.url)).status).toBe(403);
     }
+    const recorded = await api.redis.xrange('test:audit', '-', '+');
+    const deed = { actor: { kind: 'admin', id: 'admin' }, target: 'small', correlationId: 'c-board' };
+    expect(recorded.map(([, [, text]]) => JSON.parse(text ?? ''))).toMatchObject([
+      { ...deed, action: 'queues.pause', details: { queueName: 'small' } },
+      { ...deed, action: 'queues.resume' },
+    ]);
   });
 
   test('is closed without a password', async () => {
