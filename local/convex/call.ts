@@ -17,6 +17,8 @@ export interface Call {
   readonly logLines: string[];
   /** Milliseconds spent in the function's own code. */
   userMs: number;
+  /** What the process had computed when the call began. */
+  readonly cpuMsBefore: number;
   /** Nothing is asked or written any more. */
   ended: boolean;
   /** The scheduled function this run belongs to. */
