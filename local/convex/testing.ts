@@ -25,8 +25,8 @@ export async function startEngine(
   return engine;
 }
 
-/** One engine for all tests of a file; its address is there once they run. */
-export function sharedEngine(env: Record<string, string> = {}): { readonly url: string } {
+/** One engine for all tests of a file; its address and process id are there once they run. */
+export function sharedEngine(env: Record<string, string> = {}): { readonly url: string; readonly pid: number } {
   let engine: EngineProcess | undefined;
   let data = '';
   beforeAll(async () => {
@@ -40,6 +40,9 @@ export function sharedEngine(env: Record<string, string> = {}): { readonly url: 
   return {
     get url() {
       return engine?.url ?? '';
+    },
+    get pid() {
+      return engine?.pid ?? 0;
     },
   };
 }
