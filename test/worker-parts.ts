@@ -28,15 +28,23 @@ export interface WorkerParts extends WorkerPorts {
   remove(): Promise<void>;
 }
 
-export async function openWorkerParts(): Promise<WorkerParts> {
+interface WorkerPartsOptions {
+  /** Variables besides those that a test needs anyway. */
+  readonly env?: NodeJS.ProcessEnv;
+  /** Another process over the same Redis, Convex and folder; that one removes them. */
+  readonly beside?: WorkerParts;
+}
+
+export async function openWorkerParts({ env, beside }: WorkerPartsOptions = {}): Promise<WorkerParts> {
   const [server, engine, dir] = await Promise.all([
-    startRedis(),
-    startEngine(),
-    mkdtemp(join(tmpdir(), 'reelay-worker-')),
+    beside?.server ?? startRedis(),
+    beside?.engine ?? startEngine(),
+    beside?.dir ?? mkdtemp(join(tmpdir(), 'reelay-worker-')),
   ]);
   const config = readConfig({
     ...{ REELAY_DATA: dir, METRICS_PORT: '0', UPLOAD_ROOTS: dir, LOG_LEVEL: 'silent' },
     ...{ REDIS_URL: server.url, REDIS_PREFIX: 'worker', CONVEX_URL: engine.url },
+    ...env,
   });
   const redis = connectRedis(server.url, 'worker', () => undefined);
   await whenConnected(redis, 10_000);
