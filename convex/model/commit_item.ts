@@ -28,7 +28,10 @@ const commitItem = z
       size: z.number().int().nonnegative(),
       checksum: z.string().regex(/^[0-9a-f]{64}$/, 'expected SHA-256 in lower-case hex'),
       verifiedBy: z.string(),
-      encryption: z.object({ algorithm: z.string(), keyId: z.string().exactOptional() }).exactOptional(),
+      encryption: z
+        .object({ algorithm: z.string(), keyId: z.string().exactOptional(), bucketKey: z.boolean().exactOptional() })
+        .exactOptional(),
+      lock: z.object({ mode: z.enum(['GOVERNANCE', 'COMPLIANCE']), until: time }).exactOptional(),
       versionId: z.string().exactOptional(),
     }),
     url: z.object({ s3Url: z.string(), urlExpiresAt: time }).exactOptional(),

@@ -47,7 +47,14 @@ export const errorFacts = v.object({
   details: v.record(v.string(), v.any()),
 });
 
-const encryption = v.object({ algorithm: v.string(), keyId: v.optional(v.string()) });
+const encryption = v.object({
+  algorithm: v.string(),
+  keyId: v.optional(v.string()),
+  bucketKey: v.optional(v.boolean()),
+});
+
+/** Until when the store keeps the object from being deleted, and for whom. */
+const lock = v.object({ mode: v.union(v.literal('GOVERNANCE'), v.literal('COMPLIANCE')), until: v.number() });
 
 /** What a scene or session says of the asset that is current for a type. */
 export const assetReference = v.object({
@@ -120,6 +127,7 @@ export const assetState = v.object({
   s3Url: v.optional(v.string()),
   urlExpiresAt: v.optional(v.number()),
   encryption: v.optional(encryption),
+  lock: v.optional(lock),
   uploadedAt: v.optional(v.number()),
 });
 

@@ -26,6 +26,7 @@ export interface AssetView {
   /** SHA-256 in hex. */
   readonly checksum?: string | undefined;
   readonly encryption?: AssetRow['encryption'];
+  readonly lock?: AssetRow['lock'];
   readonly renditions: { readonly status: 'none' };
   readonly metadata: Readonly<Record<string, unknown>>;
   readonly batchId: string;

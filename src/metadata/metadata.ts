@@ -123,6 +123,7 @@ export interface AssetRow extends Omit<AssetFacts, 'jobId' | 'acceptedSeq'> {
   readonly nextRetryAt?: number | undefined;
   readonly error?: ErrorFacts | undefined;
   readonly encryption?: StoredFacts['encryption'];
+  readonly lock?: StoredFacts['lock'];
 }
 
 export const SCOPES = ['assets:read', 'assets:write', 'admin'] as const;

@@ -26,6 +26,7 @@ const MOVE_TRIES = 5;
 /** Writes a source to a temporary file, verifies what the disk holds, and moves it to its key. */
 export async function writeObject(disk: Disk, key: string, source: Source, options: PutOptions): Promise<StoredFacts> {
   const path = disk.tree.pathOf(key);
+  assertUnlocked(options);
   return withTemp(disk, async (temp) => {
     const { chunks, facts } = measure(source, options);
     const handle = await open(temp, 'wx+');
@@ -43,6 +44,7 @@ export async function writeObject(disk: Disk, key: string, source: Source, optio
 /** Gives the bytes of `from` a second name, `to`: by a hard link, which costs no room, or else by copying. */
 export async function copyObject(disk: Disk, from: string, to: string, options: PutOptions): Promise<StoredFacts> {
   const path = disk.tree.pathOf(to);
+  assertUnlocked(options);
   const source = await openObject(disk.tree, from);
   if (source === undefined) throw new AppError('NOT_FOUND', 'There is no object to copy.', { details: { key: from } });
   await source.handle.close();
@@ -60,6 +62,10 @@ export async function copyObject(disk: Disk, from: string, to: string, options: 
     }
     return publish(disk, to, temp, path, { size, checksum }, options);
   });
+}
+
+function assertUnlocked({ lock }: PutOptions): void {
+  if (lock) throw new AppError('LOCK_NOT_APPLIED', 'A disk cannot keep an object from being deleted.');
 }
 
 async function withTemp<T>(disk: Disk, work: (temp: string) => Promise<T>): Promise<T> {

@@ -54,6 +54,7 @@ export function createDiskStore({ dir, urlSecret, clock }: DiskStoreOptions): St
 
   const store: Omit<Store, 'direct'> = {
     kind: 'disk',
+    canLock: async () => false,
     put: (key, source, options) => onDisk(async () => writeObject(await disk(), key, source, options), options.signal),
     copy: (from, to, options) => onDisk(async () => copyObject(await disk(), from, to, options), options.signal),
     // A put that ended has no temporary file left, and one of a process that crashed is found at the next start.

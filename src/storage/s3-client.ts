@@ -44,7 +44,7 @@ export function connectS3(config: S3Config): Connection {
   });
   const digests = new WeakMap<Buffer, Buffer>();
   signKnownDigests(client, digests);
-  if (config.checksumMode === 'WHEN_REQUIRED') sendMd5OfDeletions(client);
+  sendMd5(client, config);
   repeatMended(client, region);
 
   let asked: Promise<void> | undefined;
@@ -86,20 +86,24 @@ function signKnownDigests(client: S3Client, digests: WeakMap<Buffer, Buffer>): v
 }
 
 /**
- * A deletion of many must carry a checksum, and older stores know the MD5 alone:
+ * S3 wants a checksum with a deletion of many, and with an object that it shall lock. Where ours or the SDK's is not
+ * understood it is the MD5, which every store knows:
  * https://github.com/aws/aws-sdk-js-v3/blob/main/supplemental-docs/MD5_FALLBACK.md
  */
-function sendMd5OfDeletions(client: S3Client): void {
+function sendMd5(client: S3Client, { checksumMode }: S3Config): void {
   client.middlewareStack.add(
     (next, { commandName }) =>
       (args) => {
-        if (commandName !== 'DeleteObjectsCommand') return next(args);
-        const { headers, body } = args.request as { headers: Record<string, string>; body: string };
-        for (const name of Object.keys(headers)) if (/^x-amz-(sdk-)?checksum-/i.test(name)) delete headers[name];
+        const { headers, body } = args.request as { headers: Record<string, string>; body: unknown };
+        const names = Object.keys(headers).filter((name) => /^x-amz-(sdk-)?checksum-/i.test(name));
+        const deletes = commandName === 'DeleteObjectsCommand' && checksumMode === 'WHEN_REQUIRED';
+        const locks = commandName === 'PutObjectCommand' && 'ObjectLockMode' in args.input && names.length === 0;
+        if (!(deletes || locks) || !(typeof body === 'string' || Buffer.isBuffer(body))) return next(args);
+        for (const name of names) delete headers[name];
         headers['content-md5'] = createHash('md5').update(body).digest('base64');
         return next(args);
       },
     // After the SDK's own checksum, before the signature.
-    { step: 'build', priority: 'low', name: 'md5OfDeletions' },
+    { step: 'build', priority: 'low', name: 'sendMd5' },
   );
 }

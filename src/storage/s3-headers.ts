@@ -41,10 +41,13 @@ export function objectHeaders(config: S3Config, key: string, options: PutOptions
       ? {}
       : { StorageClass: config.storageClass as StorageClass }),
     ...(Object.keys(config.tags).length === 0 ? {} : { Tagging: new URLSearchParams(config.tags).toString() }),
-    ...(lock === undefined
-      ? {}
-      : { ObjectLockMode: lock.mode, ObjectLockRetainUntilDate: new Date(Math.ceil(lock.until / 1000) * 1000) }),
+    ...(lock === undefined ? {} : { ObjectLockMode: lock.mode, ObjectLockRetainUntilDate: lockedUntil(lock) }),
   };
+}
+
+/** S3 counts in seconds: the first that is not before the time asked for. */
+export function lockedUntil({ until }: ObjectLock): Date {
+  return new Date(Math.ceil(until / 1000) * 1000);
 }
 
 function encryptionHeaders({ sse, kmsKeyId }: S3Config): Partial<ObjectHeaders> {

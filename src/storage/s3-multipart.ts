@@ -110,9 +110,10 @@ function multipart(
     async send(part, signal) {
       const { number, bytes, digest } = part;
       const checksum = keepsSha256 ? { ChecksumSHA256: digest.sha256.toString('base64') } : {};
+      const proof = digest.md5 ? { ContentMD5: digest.md5.toString('base64') } : {};
       let etag = etagOfSame(part);
       if (etag === undefined) {
-        const command = new UploadPartCommand({ ...upload, ...checksum, PartNumber: number, Body: bytes });
+        const command = new UploadPartCommand({ ...upload, ...checksum, ...proof, PartNumber: number, Body: bytes });
         digests.set(bytes, digest.sha256);
         ({ ETag: etag } = await client.send(command, { abortSignal: signal }).catch((error: unknown) => {
           throw isVanished(error) ? vanished(error) : error;

@@ -22,7 +22,7 @@ export async function putResumable(
   source: Source,
   options: ResumableOptions,
 ): Promise<StoredFacts> {
-  const { signal } = options;
+  const { signal, lock } = options;
   const failed = new AbortController();
   const sending = AbortSignal.any([failed.signal, ...(signal ? [signal] : [])]);
   const journal = watchJournal(options.journal);
@@ -55,7 +55,12 @@ export async function putResumable(
     throw error;
   }
   const { size, checksum } = measured.facts();
-  return verifyStored(bucket, key, { size, checksum, parts: digests, multipart: upload !== undefined }, { signal });
+  return verifyStored(
+    bucket,
+    key,
+    { size, checksum, parts: digests, multipart: upload !== undefined },
+    { signal, lock },
+  );
 }
 
 /** True when nobody will go on with the work: an error of ours that a retry does not mend, such as `CANCELLED`. */
@@ -71,6 +76,7 @@ async function putWhole(bucket: Bucket, abilities: Abilities, key: string, part:
     Body: bytes,
     ...objectHeaders(bucket.config, key, { ...options, checksum: digest.sha256.toString('hex') }),
     ...(abilities.sha256 ? { ChecksumSHA256: digest.sha256.toString('base64') } : {}),
+    ...(digest.md5 ? { ContentMD5: digest.md5.toString('base64') } : {}),
   });
   bucket.digests.set(bytes, digest.sha256);
   await bucket.client.send(command, options.signal ? { abortSignal: options.signal } : {});

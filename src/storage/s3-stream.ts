@@ -31,7 +31,7 @@ export async function streamSource(
   options: PutOptions,
 ): Promise<StoredFacts> {
   const { client, name, config, limits } = bucket;
-  const { signal, onProgress, maxSize = Number.POSITIVE_INFINITY } = options;
+  const { signal, onProgress, lock, maxSize = Number.POSITIVE_INFINITY } = options;
   const partSize = partSizeFor(source.size, limits.partSize, limits.parts);
   const measured = measure(source, { ...options, maxSize: Math.min(maxSize, partSize * limits.parts) });
   const digests: Digest[] = [];
@@ -51,7 +51,7 @@ export async function streamSource(
   upload.on('httpUploadProgress', ({ loaded = 0 }) => onProgress?.(loaded));
   await upload.done();
   const { size, checksum } = measured.facts();
-  return verifyStored(bucket, key, { size, checksum, parts: digests, multipart: digests.length > 1 }, { signal });
+  return verifyStored(bucket, key, { size, checksum, parts: digests, multipart: digests.length > 1 }, { signal, lock });
 }
 
 /**

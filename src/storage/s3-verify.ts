@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
 import { DeleteObjectCommand, GetObjectCommand, type HeadObjectCommandOutput } from '@aws-sdk/client-s3';
 import type { S3Config } from '#config';
-import type { StoredFacts } from '#domain';
+import type { Encryption, StoredFacts } from '#domain';
 import { AppError, type ErrorCode } from '#errors';
 import { type Bucket, headObject } from './s3-bucket.ts';
 import { onS3 } from './s3-errors.ts';
+import { confirmLock } from './s3-lock.ts';
 import { readBody } from './s3-read.ts';
 import type { PutOptions } from './store.ts';
 
@@ -27,6 +28,7 @@ const WORTHLESS: ReadonlySet<ErrorCode> = new Set([
   'CHECKSUM_MISMATCH',
   'SIZE_MISMATCH',
   'ENCRYPTION_NOT_APPLIED',
+  'LOCK_NOT_APPLIED',
   'CANCELLED',
 ]);
 
@@ -37,27 +39,29 @@ type Answer = Pick<
 
 /**
  * Asks the store what it holds at `key` and compares, by the strongest means it has; by reading it back when it has none.
- * An object that is not as expected is deleted, then `SIZE_MISMATCH`, `CHECKSUM_MISMATCH` or `ENCRYPTION_NOT_APPLIED`.
+ * An object that is not as expected is deleted, then `SIZE_MISMATCH`, `CHECKSUM_MISMATCH`, `ENCRYPTION_NOT_APPLIED` or
+ * `LOCK_NOT_APPLIED`.
  */
 export async function verifyStored(
   bucket: Bucket,
   key: string,
   expected: Expected,
-  { signal, onProgress }: Pick<PutOptions, 'signal' | 'onProgress'>,
+  { signal, onProgress, lock: asked }: Pick<PutOptions, 'signal' | 'onProgress' | 'lock'>,
 ): Promise<StoredFacts> {
   const head = await headObject(bucket, key);
   if (head === undefined) throw new AppError('STORE_UNAVAILABLE', 'The object is gone before it could be verified.');
   try {
     assertEncrypted(bucket.config, head);
+    const lock = await confirmLock(bucket, key, head, asked);
     if (head.ContentLength !== expected.size) throw mismatch('SIZE_MISMATCH', expected.size, head.ContentLength);
     const verifiedBy = confirms(expected, head) ?? 'readback';
     if (verifiedBy === 'readback') {
       const held = await hashStored(bucket, key, { signal, onProgress });
       if (held !== expected.checksum) throw mismatch('CHECKSUM_MISMATCH', expected.checksum, held);
     }
-    const { ServerSideEncryption: algorithm, SSEKMSKeyId: keyId, VersionId: versionId } = head;
-    const encryption = algorithm && { algorithm, keyId };
-    return { s3Key: key, size: expected.size, checksum: expected.checksum, verifiedBy, encryption, versionId };
+    const { size, checksum } = expected;
+    const { VersionId: versionId } = head;
+    return { s3Key: key, size, checksum, verifiedBy, encryption: encryptionOf(head), lock, versionId };
   } catch (error) {
     if (error instanceof AppError && WORTHLESS.has(error.code)) await remove(bucket, key, head.VersionId);
     throw error;
@@ -75,6 +79,14 @@ export function confirms(expected: Expected, answer: Answer): 'checksum' | 'comp
   if (encryption.startsWith('aws:kms') || parts.length === 0 || parts.some(({ md5 }) => md5 === undefined)) return;
   const md5 = multipart ? combine('md5', parts) : parts[0]?.md5;
   return etag === `"${md5?.toString('hex')}${suffix}"` ? 'etag' : undefined;
+}
+
+function encryptionOf({
+  ServerSideEncryption: algorithm,
+  SSEKMSKeyId: keyId,
+  BucketKeyEnabled: bucketKey,
+}: HeadObjectCommandOutput): Encryption | undefined {
+  return algorithm && { algorithm, keyId, ...(bucketKey && { bucketKey }) };
 }
 
 /** Throws `ENCRYPTION_NOT_APPLIED` unless the answer confirms the encryption that the configuration asks for. */
@@ -117,8 +129,13 @@ function combine(algorithm: 'sha256' | 'md5', parts: readonly Digest[]): Buffer 
   return hash.digest();
 }
 
+/** A version that a lock protects stays; a marker over it still leaves nothing readable at the key. */
 async function remove({ client, name }: Bucket, key: string, versionId: string | undefined): Promise<void> {
-  await client.send(new DeleteObjectCommand({ Bucket: name, Key: key, VersionId: versionId })).catch(() => undefined);
+  const object = { Bucket: name, Key: key };
+  await client
+    .send(new DeleteObjectCommand({ ...object, VersionId: versionId }))
+    .catch(() => client.send(new DeleteObjectCommand(object)))
+    .catch(() => undefined);
 }
 
 function mismatch(code: 'SIZE_MISMATCH' | 'CHECKSUM_MISMATCH', expected: unknown, held: unknown): AppError {

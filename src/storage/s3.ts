@@ -16,13 +16,14 @@ import { headObject, openBucket, type S3Limits, storedChecksum } from './s3-buck
 import { copyStored } from './s3-copy.ts';
 import { createS3Direct } from './s3-direct.ts';
 import { codeOf, onS3 } from './s3-errors.ts';
+import { createLockCheck, withLock } from './s3-lock.ts';
 import { abandonMultipart } from './s3-multipart.ts';
 import { createProbe } from './s3-probe.ts';
 import { putResumable } from './s3-put.ts';
 import { readBody } from './s3-read.ts';
 import { signedLifetime } from './s3-sign.ts';
 import { streamSource } from './s3-stream.ts';
-import type { ObjectInfo, Store } from './store.ts';
+import type { ObjectInfo, PutOptions, Store } from './store.ts';
 
 export interface S3StoreOptions {
   /** Milliseconds since the epoch. */
@@ -40,6 +41,7 @@ export function createS3Store(config: S3Config, { clock, limits }: S3StoreOption
   const bucket = openBucket(config, { ...LIMITS, ...limits });
   const { client, signer, name: Bucket } = bucket;
   const abilities = createProbe(bucket);
+  const canLock = createLockCheck(bucket);
 
   async function deletePage(keys: readonly string[]): Promise<void> {
     const Delete = { Objects: keys.map((Key) => ({ Key })), Quiet: true };
@@ -56,20 +58,26 @@ export function createS3Store(config: S3Config, { clock, limits }: S3StoreOption
 
   return {
     kind: 's3',
+    canLock: () => onS3(canLock),
     direct: createS3Direct(bucket, clock),
     put: (key, source, options) =>
       onS3(async () => {
         assertKey(key);
-        const { journal } = options;
-        return journal
-          ? putResumable(bucket, await abilities(), key, source, { ...options, journal })
-          : streamSource(bucket, await abilities(), key, source, options);
+        const able = await abilities();
+        const { journal, ...asked } = withoutPastLock(options, clock());
+        return withLock(asked.lock, () =>
+          journal
+            ? putResumable(bucket, able, key, source, { ...asked, journal })
+            : streamSource(bucket, able, key, source, asked),
+        );
       }, options.signal),
 
     copy: (from, to, options) =>
       onS3(async () => {
         assertKey(to);
-        return copyStored(bucket, await abilities(), from, to, options);
+        const able = await abilities();
+        const asked = withoutPastLock(options, clock());
+        return withLock(asked.lock, () => copyStored(bucket, able, from, to, asked));
       }, options.signal),
 
     abandon: (key, journal) =>
@@ -134,6 +142,11 @@ export function createS3Store(config: S3Config, { clock, limits }: S3StoreOption
 
     close: async () => bucket.close(),
   };
+}
+
+/** A lock that ended while its file waited asks for nothing more. */
+function withoutPastLock(options: PutOptions, now: number): PutOptions {
+  return options.lock && options.lock.until <= now ? { ...options, lock: undefined } : options;
 }
 
 function objectInfo(key: string, answer: GetObjectCommandOutput | HeadObjectCommandOutput): ObjectInfo {

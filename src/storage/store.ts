@@ -7,7 +7,8 @@ import type { DirectUploads } from './direct-uploads.ts';
  *
  * An object is visible only whole and verified: `put` and `copy` resolve after the store confirmed size
  * and checksum, and a failed or aborted one leaves nothing readable at the key. Putting the same bytes
- * to a key again is a no-op in effect. Keys are `/`-separated, relative, without `.` or `..` segments.
+ * to a key again is a no-op in effect. What was asked of encryption and lock is confirmed by the store, else the put is
+ * `ENCRYPTION_NOT_APPLIED` or `LOCK_NOT_APPLIED`. Keys are `/`-separated, relative, without `.` or `..` segments.
  *
  * Every method throws `AppError`: `STORE_UNAVAILABLE` when the store is away (refused, reset, timed out,
  * throttled, 5xx), `STORE_FULL`, `STORE_ACCESS_DENIED`, `STORE_BUCKET_MISSING`, or `STORE_REJECTED`. An
@@ -18,6 +19,9 @@ export interface Store {
 
   /** Uploads that do not pass through us. */
   readonly direct: DirectUploads;
+
+  /** Whether objects can be locked here, as far as the store lets itself be asked. */
+  canLock(): Promise<boolean>;
 
   /**
    * Streams `source` to `key`, hashing in flight, and verifies what the store then holds.

@@ -38,8 +38,9 @@ export function metadataContract(
       const metadataOfCaller = { $price: 1, _id: 'x', título: ['«ü»', null, { '': 0.5 }] };
       const item = someCommit(scene, { metadata: metadataOfCaller });
       const { facts, stored, url, uploadedAt } = item;
-      const encryption = { algorithm: 'aws:kms', keyId: 'k-1' };
-      await metadata.commit([{ ...item, stored: { ...stored, encryption, versionId: 'v1' } }]);
+      const encryption = { algorithm: 'aws:kms', keyId: 'k-1', bucketKey: true };
+      const lock = { mode: 'GOVERNANCE', until: 1_800_000_000_000 } as const;
+      await metadata.commit([{ ...item, stored: { ...stored, encryption, lock, versionId: 'v1' } }]);
       const { jobId: _, ...known } = facts;
       const [row] = await metadata.getAssets([facts.assetId, 'unknown']);
       expect(row).toEqual({
@@ -49,6 +50,7 @@ export function metadataContract(
         size: stored.size,
         checksum: stored.checksum,
         encryption,
+        lock,
         uploadedAt,
         status: 'ready',
         progress: 1,

@@ -72,28 +72,6 @@ export function describeAnswers(getBucket: () => TestBucket): void {
       expect(await getBucket().open().head(key)).toBeUndefined();
     });
 
-    test('encryption that is ignored is an error before any bytes are stored', async () => {
-      const store = getBucket().open({ sse: 'AES256' });
-      const key = newKey();
-      await expect(store.put(key, pieces(randomBytes(9)), text)).rejects.toEqual(fails('ENCRYPTION_NOT_APPLIED'));
-      expect(await getBucket().open().head(key)).toBeUndefined();
-      expect((await getBucket().open().list('.reelay/')).objects).toEqual([]);
-    });
-
-    test.each([100, 12 * MIB])(
-      'encryption with a key is confirmed, and the bytes are read back (%i)',
-      async (length) => {
-        const store = getBucket().open({ sse: 'aws:kms', kmsKeyId: 'testing-key' });
-        const bytes = randomBytes(length);
-        const [from, to] = [newKey(), newKey()];
-        const proof = { verifiedBy: 'readback', encryption: { algorithm: 'aws:kms', keyId: 'testing-key' } };
-        expect(await store.put(from, pieces(bytes), text)).toMatchObject(proof);
-        const { body } = await store.get(from);
-        expect(sha256(await buffer(body))).toBe(sha256(bytes));
-        expect(await store.copy(from, to, text)).toMatchObject({ ...proof, checksum: sha256(bytes) });
-      },
-    );
-
     test('a bucket that is not there', async () => {
       const store = getBucket().open({ bucket: 'no-such-bucket' });
       const missing = fails('STORE_BUCKET_MISSING');

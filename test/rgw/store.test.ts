@@ -2,9 +2,7 @@ import { afterAll, beforeAll } from 'vitest';
 import type { S3Config } from '#config';
 import { describeDirectUploads } from '#test/contracts/direct-uploads.ts';
 import { describeStore } from '#test/contracts/store.ts';
-import { describeAnswers } from './answers.ts';
 import { openTestBucket, type TestBucket, underTest } from './bucket.ts';
-import { describeMultipart } from './multipart.ts';
 
 let bucket: TestBucket;
 
@@ -26,5 +24,3 @@ describeDirectUploads('a bucket', async () => ({
     (await fetch(url, { method: 'PUT', headers, body: new Uint8Array(bytes) })).status,
   close: async () => undefined,
 }));
-describeMultipart(() => bucket);
-describeAnswers(() => bucket);

@@ -1,0 +1,18 @@
+import { afterAll, beforeAll } from 'vitest';
+import { describeAnswers } from './answers.ts';
+import { openTestBucket, type TestBucket } from './bucket.ts';
+import { describeEncryption } from './encryption.ts';
+import { describeLocks } from './locks.ts';
+import { describeMultipart } from './multipart.ts';
+
+let bucket: TestBucket;
+
+beforeAll(async () => {
+  bucket = await openTestBucket();
+});
+afterAll(() => bucket.close());
+
+describeMultipart(() => bucket);
+describeAnswers(() => bucket);
+describeEncryption(() => bucket);
+describeLocks(() => bucket);
