@@ -72,7 +72,7 @@ export function documentsOf(tables: Tables, schema: Schema, clock: Clock): Docum
 
   function look(transaction: Transaction, table: Table, id: string): string | undefined {
     const key = documentKey(table, id);
-    const text = transaction.get(key);
+    const text = transaction.watch(key);
     if (table.isSystem) return text;
     transaction.usage.query(key);
     if (text !== undefined) transaction.usage.read(text);

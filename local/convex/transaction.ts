@@ -47,6 +47,12 @@ export class Transaction implements Reader {
     return this.#disk.get(key);
   }
 
+  /** The same, for those who want to know when the entry changes. */
+  watch(key: Key): string | undefined {
+    this.reads?.push({ lower: key, upper: justAfter(key) });
+    return this.get(key);
+  }
+
   keys(range: KeyRange, descending: boolean, limit: number): Key[] {
     if (this.#bare) return this.#disk.keys(range, descending, limit);
     let rest = range;
