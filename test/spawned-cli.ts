@@ -32,11 +32,12 @@ export interface Ended {
 export async function spawnedCli(): Promise<SpawnedCli> {
   const api = await startStandInApi();
   const dir = await mkdtemp(join(tmpdir(), 'reelay-cli-'));
+  const state = await mkdtemp(join(tmpdir(), 'reelay-cli-state-'));
 
   function start(args: string[], env: Record<string, string> = {}) {
     const child = spawn(process.execPath, [MAIN, ...args], {
       cwd: dir,
-      env: { PATH: process.env.PATH, REELAY_API_URL: api.url, REELAY_KEY: api.key, ...env },
+      env: { PATH: process.env.PATH, XDG_STATE_HOME: state, REELAY_API_URL: api.url, REELAY_KEY: api.key, ...env },
     });
     const ended = Promise.all([once(child, 'close'), text(child.stdout), text(child.stderr)]).then(
       ([[code], stdout, stderr]) => ({ code: code as number, stdout, stderr }),
@@ -57,7 +58,7 @@ export async function spawnedCli(): Promise<SpawnedCli> {
     },
     async close() {
       await api.close();
-      await rm(dir, { recursive: true });
+      await Promise.all([dir, state].map((path) => rm(path, { recursive: true })));
     },
   };
 }

@@ -27,6 +27,10 @@ export interface StandInApi {
   readonly requests: readonly string[];
   /** Answers the next request to `path` (a prefix, with its query) this way instead of its own. */
   answerOnce(path: string, status: number, headers?: Record<string, string>, body?: unknown): void;
+  /** Carries out the next request to `path` (a prefix) and breaks the connection instead of answering. */
+  loseAnswerOnce(path: string): void;
+  /** Forgets all it was sent, as a new API does. */
+  forget(): void;
   close(): Promise<void>;
 }
 
@@ -38,8 +42,8 @@ interface InlineFile {
 
 /**
  * An HTTP server that speaks as much of CONTRACT.md as the client and the CLI use, and keeps what it is
- * sent in memory, as hashes. A batch is `running` when first asked for, then `done`; a file with
- * `corrupt` in its name fails. For what a real API cannot be made to do on demand.
+ * sent in memory, as hashes. A batch is `running` when first asked for, then `done`, and its assets are ready from
+ * the start; a file with `corrupt` in its name fails. A request under a known idempotency key is a duplicate. For what a real API cannot be made to do on demand.
  */
 export async function startStandInApi(): Promise<StandInApi> {
   const key = 'rk_stand-in';
@@ -47,6 +51,8 @@ export async function startStandInApi(): Promise<StandInApi> {
   const requests: string[] = [];
   const asked = new Set<string>();
   const canned: { path: string; status: number; headers: Record<string, string>; body: unknown }[] = [];
+  const named = new Map<string, { body: string; answer: unknown }>();
+  const lost: string[] = [];
   let bytesRead = 0;
   const newId = (prefix: string) => prefix + randomBytes(15).toString('base64url');
 
@@ -57,7 +63,21 @@ export async function startStandInApi(): Promise<StandInApi> {
     return { batchId, outcome: 'created', jobs: [{ jobId: `${batchId}-0`, lane: 'small', size, files: names }] };
   }
 
+  /** Takes in what `body` sums up, unless it came before under the same key: then nothing is kept of it. */
+  function once(request: IncomingMessage, files: readonly Received[]): { status: number; body: unknown } {
+    const key = String(request.headers['idempotency-key'] ?? newId(''));
+    const body = JSON.stringify(files.map(({ assetId: _a, batchId: _b, ...facts }) => facts));
+    const before = named.get(key);
+    if (before && before.body !== body) return { status: 409, body: { error: mismatch } };
+    if (before) return { status: 202, body: { ...(before.answer as object), outcome: 'duplicate' } };
+    received.push(...files);
+    const answer = accept(files[0]?.batchId ?? '');
+    named.set(key, { body, answer });
+    return { status: 202, body: answer };
+  }
+
   async function receiveForm(request: IncomingMessage, batchId: string) {
+    const files: Received[] = [];
     const fields: Record<string, string> = {};
     const busboy = new Busboy({
       headers: { ...request.headers, 'content-type': request.headers['content-type'] ?? '' },
@@ -75,28 +95,40 @@ export async function startStandInApi(): Promise<StandInApi> {
         bytesRead += chunk.length;
       });
       stream.on('end', () => {
-        received.push({
-          ...{ assetId: newId('a_'), batchId, filename, contentType, size, fields },
-          checksum: hash.digest('hex'),
-        });
+        const checksum = hash.digest('hex');
+        files.push({ ...{ assetId: newId('a_'), batchId, filename, contentType, size, fields }, checksum });
       });
     });
     await pipeline(request, busboy);
-    return accept(batchId);
+    return once(request, files);
   }
 
-  function receiveJson(body: { files: InlineFile[] }, batchId: string) {
+  function receiveJson(request: IncomingMessage, body: { files: InlineFile[] }, batchId: string) {
     const { files, ...fields } = body;
-    for (const file of files) {
+    const taken = files.map((file): Received => {
       const bytes = Buffer.from(file.origin.base64 ?? file.origin.text ?? '', file.origin.base64 ? 'base64' : 'utf8');
       const { filename, contentType } = file;
       const checksum = createHash('sha256').update(bytes).digest('hex');
-      received.push({
+      return {
         ...{ assetId: newId('a_'), batchId, filename, contentType, size: bytes.length, checksum },
         fields: { ...fields, ...file },
-      });
-    }
-    return accept(batchId);
+      };
+    });
+    return once(request, taken);
+  }
+
+  function plan({ files }: { files: InlineFile[] }) {
+    const size = files.reduce((sum, { origin }) => sum + (origin.text?.length ?? 0), 0);
+    return { outcome: 'planned', jobs: [{ lane: 'small', size, files: files.map(({ filename }) => ({ filename })) }] };
+  }
+
+  function urlsOf(assetIds: readonly string[]) {
+    return assetIds.map((assetId) => {
+      const file = received.find((one) => one.assetId === assetId);
+      if (!file) return { assetId, error: notFound };
+      if (file.filename.includes('corrupt')) return { assetId, error: { ...notFound, code: 'CONFLICT' } };
+      return { assetId, url: `https://cdn.example/${file.filename}`, expiresAt: 2, servedFrom: 'convex' };
+    });
   }
 
   function batchOf(batchId: string) {
@@ -160,6 +192,12 @@ export async function startStandInApi(): Promise<StandInApi> {
     };
   }
 
+  async function receive(request: IncomingMessage, url: URL): Promise<{ status: number; body: unknown }> {
+    if (url.pathname === '/v1/uploads/files') return receiveForm(request, newId('b_'));
+    const body = JSON.parse(await text(request));
+    return url.searchParams.has('dryRun') ? { status: 200, body: plan(body) } : receiveJson(request, body, newId('b_'));
+  }
+
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? '/', 'http://stand-in');
     requests.push(`${request.method} ${request.url}`);
@@ -175,8 +213,17 @@ export async function startStandInApi(): Promise<StandInApi> {
       response.end(JSON.stringify(body));
     };
     if (request.headers.authorization !== `Bearer ${key}`) return send(401, { error: unauthenticated });
-    if (url.pathname === '/v1/uploads/files') return send(202, await receiveForm(request, newId('b_')));
-    if (url.pathname === '/v1/uploads') return send(202, receiveJson(JSON.parse(await text(request)), newId('b_')));
+    if (url.pathname.startsWith('/v1/uploads')) {
+      const { status, body } = await receive(request, url);
+      const index = lost.findIndex((path) => request.url?.startsWith(path));
+      if (index < 0) return send(status, body);
+      lost.splice(index, 1);
+      request.socket.destroy();
+      return;
+    }
+    if (url.pathname === '/v1/assets/urls')
+      return send(200, { urls: urlsOf(JSON.parse(await text(request)).assetIds) });
+    if (request.method === 'DELETE') return send(202, jobOf((url.pathname.split('/')[3] ?? '').replace(/-0$/, '')));
     if (url.searchParams.has('redirect')) {
       response.writeHead(302, { location: `/bytes/${url.pathname.split('/')[3]}` });
       response.end();
@@ -205,6 +252,11 @@ export async function startStandInApi(): Promise<StandInApi> {
     requests,
     bytesRead: () => bytesRead,
     answerOnce: (path, status, headers = {}, body = '') => canned.push({ path, status, headers, body }),
+    loseAnswerOnce: (path) => void lost.push(path),
+    forget() {
+      received.length = 0;
+      named.clear();
+    },
     async close() {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
@@ -222,4 +274,5 @@ const unauthenticated = fact(
   'Send Authorization: Bearer <API key>.',
 );
 const notFound = fact('NOT_FOUND', 'There is no such thing.', false, 'Check the id.');
+const mismatch = fact('IDEMPOTENCY_MISMATCH', 'The key was used for another request.', false, 'Use a new key.');
 const storeRejected = fact('STORE_REJECTED', 'The store said no.', false, 'Read what it said.');

@@ -1,6 +1,6 @@
 import { truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createClient } from '#client/client.ts';
+import { createClient } from '#client/node.ts';
 import { followScene } from '#test/follow-scene.ts';
 import { startStack } from '#test/stack.ts';
 import { type Chapter, equal } from './figures.ts';

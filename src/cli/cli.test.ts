@@ -45,6 +45,18 @@ test('jobs lists the jobs of a state', async () => {
   expect((await reelay(['jobs'])).stdout).toBe('There is no active job.\n');
 });
 
+test('jobs cancel stops each job it can', async () => {
+  const details = { code: 'CONFLICT', message: 'It is committed.', retryable: false, nextAction: 'Delete it.' };
+  api.answerOnce('/v1/jobs/b_1-0', 409, {}, { error: details });
+  const { code, stdout, stderr } = await reelay(['jobs', 'cancel', 'b_1-0', 'b_2-0']);
+  expect([code, stdout]).toEqual([1, 'b_2-0 cancelled\n']);
+  expect(stderr).toBe('b_1-0\n  CONFLICT: It is committed.\n    Delete it.\n');
+  expect(api.requests).toEqual(['DELETE /v1/jobs/b_1-0', 'DELETE /v1/jobs/b_2-0']);
+  const document = await reelay(['jobs', 'cancel', 'b_2-0', '--json']);
+  expect(JSON.parse(document.stdout)).toEqual({ cancelled: ['b_2-0'], failed: [] });
+  expect((await reelay(['jobs', 'cancel'])).stderr).toContain('Usage: reelay jobs cancel');
+});
+
 test('url prints a line for each asset that has one', async () => {
   await write('a.mp4', 'x');
   await write('b.mp4', 'x');

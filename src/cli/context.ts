@@ -1,5 +1,6 @@
 import type { Command, OptionValues } from 'commander';
-import type { ReelayClient } from '#client/client.ts';
+import type { NodeClient } from '#client/node.ts';
+import type { RetryOptions } from '#client/retry.ts';
 import type { ExitCode } from './exit.ts';
 import type { Output } from './output.ts';
 
@@ -12,8 +13,9 @@ export interface Context {
   readonly signal: AbortSignal;
   /** Folder that relative paths start from. */
   readonly base: string;
-  /** The client, by the credentials there are. Throws `UsageError` when there are none. */
-  connect(): Promise<ReelayClient>;
+  readonly env: NodeJS.ProcessEnv;
+  /** The client, by the credentials there are; it bears failures for 2 s unless told otherwise. Throws `UsageError`. */
+  connect(retry?: RetryOptions): Promise<NodeClient>;
 }
 
 /** Options every command takes. */

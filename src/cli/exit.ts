@@ -1,4 +1,5 @@
 import type { ReelayError } from '#client/client.ts';
+import { closedBy } from '#client/error.ts';
 
 /** What the process ends with; `reelay --help` and docs/cli.md say the same. */
 export const EXIT = { ok: 0, failed: 1, usage: 2, unavailable: 3, unauthorised: 4, interrupted: 130 } as const;
@@ -18,8 +19,9 @@ export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
+const CLOSED = { unauthorised: EXIT.unauthorised, unavailable: EXIT.unavailable } as const;
+
 export function exitOf(error: ReelayError): ExitCode {
-  if (error.status === 401 || error.status === 403) return EXIT.unauthorised;
-  if (error.code === 'UNREACHABLE' || error.code === 'UNEXPECTED_ANSWER') return EXIT.unavailable;
-  return error.status === 503 || error.status === 429 ? EXIT.unavailable : EXIT.failed;
+  const closed = closedBy(error);
+  return closed ? CLOSED[closed] : EXIT.failed;
 }

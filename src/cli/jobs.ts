@@ -1,7 +1,8 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { JOB_STATES, type Job, type JobState } from '#client/client.ts';
+import { factsOf } from '#client/error.ts';
+import { JOB_STATES, type Job, type JobState, ReelayError } from '#client/node.ts';
 import type { Act, Context } from './context.ts';
-import { EXIT, type ExitCode } from './exit.ts';
+import { EXIT, type ExitCode, exitOf } from './exit.ts';
 import { errorText, table } from './output.ts';
 
 interface JobsOptions {
@@ -11,13 +12,18 @@ interface JobsOptions {
 }
 
 export function jobs(program: Command, act: Act): void {
-  program
+  const list = program
     .command('jobs')
     .description('list jobs of one state, newest first')
     .addOption(new Option('--state <state>', 'state they are in').choices(JOB_STATES).default('active'))
     .option('--project <id>', 'of this project only')
     .option('--limit <n>', 'at most as many', readLimit, 20)
     .action(act(run));
+  list
+    .command('cancel')
+    .description('stop jobs that have not committed yet; their files end as CANCELLED')
+    .argument('<jobs...>', 'job ids (b_…-0)')
+    .action(act(cancel));
 }
 
 async function run({ connect, output, signal }: Context, options: JobsOptions): Promise<ExitCode> {
@@ -26,6 +32,29 @@ async function run({ connect, output, signal }: Context, options: JobsOptions): 
   const found = await client.listJobs({ state, project, limit, signal });
   output.result(textOf(found, state), { jobs: found });
   return EXIT.ok;
+}
+
+/** Cancels each job in turn; one that cannot be cancelled any more does not keep the others from it. */
+async function cancel({ args, connect, output, signal }: Context): Promise<ExitCode> {
+  const client = await connect();
+  const ends: { jobId: string; error?: ReelayError }[] = [];
+  for (const jobId of args) {
+    try {
+      await client.cancelJob(jobId, { signal });
+      ends.push({ jobId });
+    } catch (error) {
+      if (!(error instanceof ReelayError)) throw error;
+      ends.push({ jobId, error });
+    }
+  }
+  const failures = ends.flatMap(({ jobId, error }) => (error ? [{ jobId, error }] : []));
+  for (const { jobId, error } of failures) output.note(`${jobId}\n${errorText(error, '  ')}`);
+  const cancelled = ends.filter(({ error }) => !error).map(({ jobId }) => jobId);
+  output.result(cancelled.map((jobId) => `${jobId} cancelled`).join('\n'), {
+    cancelled,
+    failed: failures.map(({ jobId, error }) => ({ jobId, error: factsOf(error) })),
+  });
+  return failures.reduce<ExitCode>((worst, { error }) => Math.max(worst, exitOf(error)) as ExitCode, EXIT.ok);
 }
 
 function textOf(found: readonly Job[], state: JobState): string {

@@ -1,5 +1,6 @@
 import type { Writable } from 'node:stream';
 import type { ReelayError } from '#client/client.ts';
+import { factsOf } from '#client/error.ts';
 
 /** Where a command writes: results to stdout, what happens on the way and errors to stderr. */
 export interface Output {
@@ -47,11 +48,6 @@ export function errorText({ code, message, nextAction, correlationId }: Shown, i
   return `${indent}${code}: ${message}\n${indent}  ${nextAction}${quote}`;
 }
 
-/** An error as `--json` shows it, in the form of the API. */
-export function factsOf({ code, message, retryable, nextAction, details, correlationId }: ReelayError) {
-  return { code, message, retryable, nextAction, details, correlationId };
-}
-
 /** Columns padded to their widest cell. */
 export function table(rows: readonly (readonly string[])[]): string {
   const widths: number[] = [];
@@ -76,5 +72,5 @@ const UNITS = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB'];
 /** A size for people, `12.5 MiB`. */
 export function sizeText(bytes: number): string {
   const step = Math.min(UNITS.length - 1, Math.floor(Math.log2(Math.max(1, bytes)) / 10));
-  return step === 0 ? count(bytes, 'byte') : `${(bytes / 1024 ** step).toFixed(1)} ${UNITS[step]}`;
+  return step === 0 ? count(Math.round(bytes), 'byte') : `${(bytes / 1024 ** step).toFixed(1)} ${UNITS[step]}`;
 }

@@ -1,6 +1,6 @@
 import type { Writable } from 'node:stream';
 import { Command, CommanderError } from 'commander';
-import { createClient, ReelayError } from '#client/client.ts';
+import { createClient, ReelayError } from '#client/node.ts';
 import packageJson from '#package' with { type: 'json' };
 import type { Act, Context, GlobalOptions } from './context.ts';
 import { findCredentials } from './credentials.ts';
@@ -20,6 +20,9 @@ interface Terminal {
   /** Aborted by Ctrl-C. */
   readonly signal: AbortSignal;
 }
+
+/** A person who asks once would rather be told than wait. */
+const RETRY_FOR_MS = 2_000;
 
 const HELP = `
 Credentials: --api-url and --key, else REELAY_API_URL and REELAY_KEY, else credentials.json in REELAY_DATA
@@ -47,15 +50,16 @@ export async function run(argv: readonly string[], terminal: Terminal): Promise<
         output,
         signal,
         base: baseOf(terminal),
-        async connect() {
-          return createClient(await findCredentials(options, terminal.env));
+        env: terminal.env,
+        async connect(retry = { retryForMs: RETRY_FOR_MS }) {
+          return createClient({ ...(await findCredentials(options, terminal.env)), ...retry });
         },
       };
       try {
         exit = await perform(context, this.opts());
       } catch (thrown) {
         if (signal.aborted) exit = EXIT.interrupted;
-        else if (thrown instanceof UsageError) this.error(`error: ${thrown.message}`);
+        else if (thrown instanceof UsageError || isMistake(thrown)) this.error(`error: ${thrown.message}`);
         else if (thrown instanceof ReelayError) {
           output.error(thrown);
           exit = exitOf(thrown);
@@ -74,7 +78,7 @@ export async function run(argv: readonly string[], terminal: Terminal): Promise<
     .addHelpText('after', HELP)
     .exitOverride();
   for (const add of [upload, watch, jobs, url]) add(program, act);
-  for (const command of [program, ...program.commands]) {
+  for (const command of [program, ...program.commands, ...program.commands.flatMap((one) => one.commands)]) {
     command.showHelpAfterError(`Usage: ${command.createHelp().commandUsage(command)}`);
   }
 
@@ -85,6 +89,11 @@ export async function run(argv: readonly string[], terminal: Terminal): Promise<
     if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? EXIT.ok : EXIT.usage;
     throw thrown;
   }
+}
+
+/** What the client found wrong with the paths before it sent anything. */
+function isMistake(thrown: unknown): thrown is ReelayError {
+  return thrown instanceof ReelayError && thrown.code === 'NOT_UPLOADABLE';
 }
 
 /** `npm run cli` works in the package's own folder, and says where its caller was. */

@@ -1,54 +1,81 @@
 import { SingleBar } from 'cli-progress';
+import type { UploadProgress } from '#client/node.ts';
 import { count, type Output, sizeText } from './output.ts';
+import { createRate } from './rate.ts';
 
 /** How far an upload is: bytes while sending, files while the API works. */
 export interface Progress {
-  sending(files: number, bytes: number): void;
-  sent(bytes: number): void;
-  processing(files: number): void;
-  processed(files: number): void;
+  update(progress: UploadProgress): void;
   /** A line for those who see no bar. */
   line(text: string): void;
+  /** A line for everybody. */
+  note(text: string): void;
   stop(): void;
 }
 
 /** A bar where a person watches, lines elsewhere. */
-export function createProgress(output: Output): Progress {
-  return output.interactive ? barProgress(output) : lineProgress(output);
+export function createProgress(output: Output, clock = Date.now): Progress {
+  return output.interactive ? barProgress(output, clock) : lineProgress(output);
 }
 
 function lineProgress(output: Output): Progress {
+  let phase: UploadProgress['phase'] | undefined;
   return {
-    sending: (files, bytes) => output.note(`sending ${count(files, 'file')}, ${sizeText(bytes)}`),
-    sent: () => {},
-    processing: (files) => output.note(`processing ${count(files, 'file')}`),
-    processed: () => {},
+    update(progress) {
+      if (progress.phase === phase) return;
+      phase = progress.phase;
+      for (const line of openingLines(progress)) output.note(line);
+    },
     line: (text) => output.note(text),
+    note: (text) => output.note(text),
     stop: () => {},
   };
 }
 
-function barProgress(output: Output): Progress {
-  const open = (format: string, total: number) => {
-    const bar = new SingleBar({ stream: output.stderr, format, barsize: 30, hideCursor: true, clearOnComplete: true });
-    bar.start(total, 0);
+function openingLines({ phase, files, bytes, already, awaited }: UploadProgress): string[] {
+  if (phase === 'processing') return awaited > 0 ? [`processing ${count(awaited, 'file')}`] : [];
+  const there = already > 0 ? [`${count(already, 'file')} already there`] : [];
+  return files > 0 ? [...there, `sending ${count(files, 'file')}, ${sizeText(bytes)}`] : there;
+}
+
+const SENDING = 'sending    {bar} {percentage}% | {files} files | {size} | {rate} | {eta} left';
+const PROCESSING = 'processing {bar} {value} of {total} files, {duration_formatted}';
+
+function barProgress(output: Output, clock: () => number): Progress {
+  let bar: SingleBar | undefined;
+  let phase: UploadProgress['phase'] | undefined;
+  const rate = createRate(clock);
+
+  const open = (format: string) => {
+    bar?.stop();
+    bar = new SingleBar({ stream: output.stderr, format, barsize: 20, hideCursor: true, clearOnComplete: true });
     return bar;
   };
-  let bar: SingleBar | undefined;
-  const change = (format: string, total: number) => {
-    bar?.stop();
-    bar = open(format, total);
-  };
+  const payload = ({ files, sentFiles, bytes, sentBytes }: UploadProgress) => ({
+    files: `${sentFiles.toLocaleString('en')}/${files.toLocaleString('en')}`,
+    size: `${sizeText(sentBytes)} of ${sizeText(bytes)}`,
+    rate: rate.text(),
+    eta: rate.left(bytes - sentBytes),
+  });
   return {
-    sending: (files, bytes) =>
-      change(
-        `sending    {bar} {percentage}% of ${sizeText(bytes)} in ${count(files, 'file')}, {eta_formatted} left`,
-        bytes,
-      ),
-    sent: (bytes) => bar?.increment(bytes),
-    processing: (files) => change('processing {bar} {value} of {total} files, {duration_formatted}', files),
-    processed: (files) => bar?.update(files),
+    update(progress) {
+      const { bytes, sentBytes, awaited, ended, already } = progress;
+      const begins = progress.phase !== phase;
+      phase = progress.phase;
+      if (phase === 'sending') {
+        rate.add(sentBytes);
+        if (!begins) bar?.update(sentBytes, payload(progress));
+        else {
+          if (already > 0) output.note(`${count(already, 'file')} already there`);
+          if (bytes > 0) open(SENDING).start(bytes, sentBytes, payload(progress));
+        }
+      } else if (begins) open(PROCESSING).start(awaited, ended);
+      else bar?.update(ended);
+    },
     line: () => {},
+    note(text) {
+      output.stderr.write(`\r\u001b[K${text}\n`);
+    },
     stop: () => bar?.stop(),
   };
 }

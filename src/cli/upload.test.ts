@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { SCENE, type SpawnedCli, spawnedCli } from '#test/spawned-cli.ts';
+import { until } from '#test/until.ts';
 
 let cli: SpawnedCli;
 let { api, dir, start, reelay, write } = {} as SpawnedCli;
@@ -109,14 +110,14 @@ describe('upload', () => {
       ...SCENE,
     ]);
     expect([code, stdout, api.requests]).toEqual([2, '', []]);
-    expect(stderr).toContain('notes.txt: its type cannot be told from its extension; give --type.\n');
+    expect(stderr).toContain('notes.txt: its type cannot be told from its extension; name it (--type).\n');
     expect(stderr).toContain('empty.mp4 is empty.\n');
     expect(stderr).toContain('none.mp4: there is no such file.\n');
     expect(stderr).toMatch(/Usage: reelay upload \[options\] <paths\.\.\.>\n$/);
 
     const noScene = await reelay(['upload', 'clip.mp4', ...SCENE.slice(0, 4)]);
     expect([noScene.code, api.requests]).toEqual([2, []]);
-    expect(noScene.stderr).toContain('a video_chunk belongs to a scene: name one by --scene.');
+    expect(noScene.stderr).toContain('a video_chunk belongs to a scene: name one (--scene).');
     const film = await reelay(['upload', 'clip.mp4', ...SCENE, '--type', 'combined_video']);
     expect([film.code, api.requests]).toEqual([2, []]);
   });
@@ -154,9 +155,18 @@ describe('upload', () => {
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const apiUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
     await new Promise((resolve) => server.close(resolve));
-    const { code, stdout } = await reelay(['upload', 'clip.mp4', ...SCENE, '--api-url', apiUrl]);
+    const { code, stdout, stderr } = await reelay([
+      'upload',
+      'clip.mp4',
+      ...SCENE,
+      '--api-url',
+      apiUrl,
+      '--wait-api',
+      '1',
+    ]);
     expect(code).toBe(3);
     expect(stdout).toContain(`UNREACHABLE: ${apiUrl} cannot be reached (ECONNREFUSED).`);
+    expect(stderr).toContain('waiting for the API, up to 1 s: UNREACHABLE');
   });
 
   test('ends with 130 at Ctrl-C, and tells how to follow what was accepted', async () => {
@@ -171,4 +181,40 @@ describe('upload', () => {
     expect(code).toBe(130);
     expect(stderr).toContain(`accepted, and goes on: reelay watch ${api.received[0]?.batchId}\n`);
   });
+
+  test('of a folder, killed and typed again, sends only what was missing', async () => {
+    for (let i = 0; i < 12; i++) await truncate(await write(`clips/${i}.mp4`, ''), 2 ** 20 + 1 + i);
+    const args = ['upload', 'clips', ...SCENE, '--concurrency', '1'];
+    const { child, ended } = start(args);
+    await until(() => api.received.length >= 5, { within: 20_000, what: 'half of it to arrive' });
+    child.kill('SIGKILL');
+    await ended;
+    const { code, stdout, stderr } = await reelay(args);
+    expect(code).toBe(0);
+    expect(stderr).toMatch(/^\d files already there\nsending \d files, /);
+    expect(stdout).toMatch(/12 files: 12 ready; \d of them were already there\n$/);
+    expect(api.received.map(({ size }) => size).sort()).toEqual(Array.from({ length: 12 }, (_, i) => 2 ** 20 + 1 + i));
+    const again = await reelay([...args, '--dry-run']);
+    expect(again.stdout).toBe('would send 0 files, 0 bytes, in 0 requests\n12 files already there\n');
+    const fresh = await reelay([...args, '--dry-run', '--fresh', '--json']);
+    expect(JSON.parse(fresh.stdout)).toMatchObject({ outcome: 'planned', requests: 12, already: 0 });
+    expect(api.received).toHaveLength(12);
+  });
+
+  test('waits for an API that is away, and says so once', async () => {
+    await write('clip.mp4', 'x');
+    for (let i = 0; i < 2; i++) api.answerOnce('/v1/uploads', 503, {}, { error: busy });
+    const { code, stderr } = await reelay(['upload', 'clip.mp4', ...SCENE]);
+    expect(code).toBe(0);
+    expect(stderr.match(/waiting for the API/g)).toHaveLength(1);
+    expect(stderr).toContain('waiting for the API, up to 120 s: BACKLOG_FULL: Too much waits.\n');
+  });
 });
+
+const busy = {
+  code: 'BACKLOG_FULL',
+  message: 'Too much waits.',
+  retryable: true,
+  nextAction: 'Send it again.',
+  details: {},
+};

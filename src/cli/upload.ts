@@ -1,20 +1,21 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { Batch } from '#client/client.ts';
-import { ASSET_TYPES, type AssetType, belongsToScene, type EntityRef, type Visibility } from '#domain';
-import { collect, type LocalFile, TYPES_BY_EXTENSION } from './collect.ts';
+import { TYPES_BY_EXTENSION } from '#client/local-files.ts';
+import type { ReelayError, Sent, UploadPathsOptions } from '#client/node.ts';
+import { ASSET_TYPES, type AssetType, type EntityRef, type Visibility } from '#domain';
 import type { Act, Context } from './context.ts';
-import { EXIT, type ExitCode, exitOf, UsageError } from './exit.ts';
-import { count, table } from './output.ts';
+import { EXIT, type ExitCode, exitOf } from './exit.ts';
+import { count, sizeText, table } from './output.ts';
 import { createProgress, type Progress } from './progress.ts';
-import { isLong, reportDocument, reportFiles, reportText, withVersions } from './report.ts';
-import { planRequests } from './requests.ts';
-import { type Sent, sendAll } from './send.ts';
+import { isLong, reportDocument, reportText, withVersions } from './report.ts';
 
 interface UploadOptions extends EntityRef {
   readonly type?: AssetType;
   readonly visibility?: Visibility;
   readonly concurrency: number;
   readonly wait: boolean;
+  readonly waitApi: number;
+  readonly fresh?: boolean;
+  readonly dryRun?: boolean;
 }
 
 const EXTENSIONS = Map.groupBy(Object.entries(TYPES_BY_EXTENSION), ([, type]) => type);
@@ -23,6 +24,9 @@ const HELP = `
 A folder is uploaded with all below it. A file's name is kept as its filename; inside a folder it is the
 path below that folder (sub/clip.mp4), which the API makes safe in the object's key and keeps as it is in
 the asset. Links, hidden files and empty files inside folders are skipped, and said so.
+
+An upload of a folder that was interrupted goes on where it was when the same command is typed again: what
+the API has is not sent again, unless the file changed. --fresh sends everything.
 
 The asset type is told from the extension, unless --type names one for all files:
 ${table([...EXTENSIONS].map(([type, of]) => [`  ${type}`, of.map(([extension]) => extension).join(' ')]))}`;
@@ -37,75 +41,81 @@ export function upload(program: Command, act: Act): void {
     .option('--scene <id>', 'scene in that session; made when new')
     .addOption(new Option('--type <type>', 'asset type of all files').choices(ASSET_TYPES))
     .addOption(new Option('--visibility <who>', 'who may read (default: private)').choices(['private', 'public']))
-    .option('--concurrency <n>', 'requests at a time', readConcurrency, 4)
+    .option('--concurrency <n>', 'requests at a time', wholeNumber(1, 32), 4)
     .option('--no-wait', 'end once the API has accepted everything')
+    .option('--wait-api <seconds>', 'how long an API that is away is waited for', wholeNumber(0, 86_400), 120)
+    .option('--fresh', 'send everything, also what an earlier run sent')
+    .option('--dry-run', 'say what would be sent, and send nothing')
     .addHelpText('after', HELP)
     .action(act(run));
 }
 
 async function run(context: Context, options: UploadOptions): Promise<ExitCode> {
   const { output, signal } = context;
-  const { files, skipped } = await collect(context.args, context.base, options.type);
-  checkEntity(options, files);
-  const client = await context.connect();
-  for (const { path, why } of skipped) output.note(`skipped ${path}: ${why}`);
-
-  const { project, session, scene, visibility, concurrency } = options;
-  const requests = planRequests(files);
+  const { project, session, scene, type: assetType, visibility, concurrency, wait, fresh } = options;
   const progress = createProgress(output);
+  const away = outageNotes(progress, options.waitApi);
+  const client = await context.connect({ retryForMs: options.waitApi * 1_000, onRetry: away.onRetry });
   const sent: Sent[] = [];
-  try {
-    progress.sending(
-      files.length,
-      files.reduce((sum, { size }) => sum + size, 0),
-    );
-    const onSent = (one: Sent) => {
+  const uploading: UploadPathsOptions = {
+    ...{ project, session, scene, assetType, visibility, concurrency, wait, signal },
+    ...{ base: context.base, env: context.env, resume: fresh ? 'fresh' : true, onNote: progress.note },
+    onProgress(now) {
+      if (now.phase === 'processing') away.over();
+      progress.update(now);
+    },
+    onSent(one) {
+      away.over();
       sent.push(one);
       progress.line(sentLine(one));
-    };
-    const entity = { project, session, scene };
-    const onBytes = progress.sent;
-    const all = await sendAll(requests, { client, entity, visibility, concurrency, signal, onBytes, onSent });
-    const closed = all.find((one) => 'error' in one && exitOf(one.error) !== EXIT.failed);
-    const ended = options.wait && !closed ? await waitForAll(context, all, progress) : new Map<string, Batch>();
+    },
+  };
+  if (options.dryRun) return plan(context, uploading);
+  try {
+    const { files, skipped, closed } = await client.uploadPaths(context.args, uploading);
     progress.stop();
-    const plain = reportFiles(all, ended);
-    const report = output.json || !isLong(plain) ? await withVersions(client, plain, signal) : plain;
+    const report = output.json || !isLong(files) ? await withVersions(client, files, signal) : files;
     output.result(reportText(report), reportDocument(report, skipped));
-    if (closed && 'error' in closed) return exitOf(closed.error);
+    if (closed) return exitOf(closed);
     return report.every(({ status }) => status === 'ready' || status === 'accepted') ? EXIT.ok : EXIT.failed;
   } catch (thrown) {
     progress.stop();
-    for (const batchId of acceptedIds(sent)) output.note(`accepted, and goes on: reelay watch ${batchId}`);
+    for (const one of sent) {
+      if ('accepted' in one) output.note(`accepted, and goes on: reelay watch ${one.accepted.batchId}`);
+    }
     throw thrown;
   }
 }
 
-/** Types of scenes want a scene, types of sessions none; said before anything is sent. */
-function checkEntity({ scene }: UploadOptions, files: readonly LocalFile[]): void {
-  const wrong = files.find(({ assetType }) => belongsToScene(assetType) === (scene === undefined));
-  if (!wrong) return;
-  const rule =
-    scene === undefined ? 'belongs to a scene: name one by --scene' : 'belongs to a session: leave out --scene';
-  throw new UsageError(`${wrong.path}: a ${wrong.assetType} ${rule}.`);
+async function plan({ args, connect, output }: Context, options: UploadPathsOptions): Promise<ExitCode> {
+  const client = await connect();
+  const { files, requests, already, skipped } = await client.planPaths(args, options);
+  const bytes = files.reduce((sum, { size }) => sum + size, 0);
+  const shown = files.map(({ name, assetType, size }) => [name, assetType, sizeText(size)]);
+  const lines = [
+    ...(files.length > 0 ? [table([['FILE', 'TYPE', 'SIZE'], ...shown])] : []),
+    `would send ${count(files.length, 'file')}, ${sizeText(bytes)}, in ${count(requests, 'request')}`,
+    ...(already.length > 0 ? [`${count(already.length, 'file')} already there`] : []),
+  ];
+  output.result(lines.join('\n'), {
+    ...{ outcome: 'planned', requests, bytes, already: already.length, skipped },
+    files: files.map(({ name, assetType, size }) => ({ name, assetType, size })),
+  });
+  return EXIT.ok;
 }
 
-async function waitForAll(context: Context, sent: readonly Sent[], progress: Progress): Promise<Map<string, Batch>> {
-  const client = await context.connect();
-  const ids = acceptedIds(sent);
-  const latest = new Map<string, Batch>();
-  progress.processing(sent.reduce((n, one) => n + ('accepted' in one ? one.request.files.length : 0), 0));
-  const onUpdate = (batch: Batch) => {
-    latest.set(batch.batchId, batch);
-    const batches = [...latest.values()];
-    progress.processed(batches.reduce((n, { successful, failed }) => n + successful.length + failed.length, 0));
+/** Says once per outage that the API is waited for. */
+function outageNotes(progress: Progress, seconds: number) {
+  let told = false;
+  return {
+    onRetry({ code, message }: ReelayError) {
+      if (!told) progress.note(`waiting for the API, up to ${seconds} s: ${code}: ${message}`);
+      told = true;
+    },
+    over() {
+      told = false;
+    },
   };
-  await Promise.all(ids.map((batchId) => client.waitForBatch(batchId, { signal: context.signal, onUpdate })));
-  return latest;
-}
-
-function acceptedIds(sent: readonly Sent[]): string[] {
-  return sent.flatMap((one) => ('accepted' in one ? one.accepted.batchId : []));
 }
 
 /** A line as things go; why something was not accepted is for the report, which those who see no lines get too. */
@@ -116,8 +126,10 @@ function sentLine(sent: Sent): string {
   return 'error' in sent ? `not accepted: ${what} (${sent.error.code})` : `not sent: ${what}`;
 }
 
-function readConcurrency(text: string): number {
-  const n = Number(text);
-  if (Number.isInteger(n) && n >= 1 && n <= 32) return n;
-  throw new InvalidArgumentError('It is a whole number from 1 to 32.');
+function wholeNumber(from: number, to: number): (text: string) => number {
+  return (text) => {
+    const n = Number(text);
+    if (/^\d+$/.test(text) && n >= from && n <= to) return n;
+    throw new InvalidArgumentError(`It is a whole number from ${from} to ${to}.`);
+  };
 }

@@ -1,9 +1,10 @@
 import type { Command } from 'commander';
 import pLimit from 'p-limit';
 import { type AssetUrl, ReelayError } from '#client/client.ts';
+import { factsOf } from '#client/error.ts';
 import type { Act, Context } from './context.ts';
 import { EXIT, type ExitCode, exitOf } from './exit.ts';
-import { errorText, factsOf } from './output.ts';
+import { errorText } from './output.ts';
 
 interface UrlOptions {
   readonly download?: boolean;

@@ -27,6 +27,14 @@ export const accepted = z.object({
 /** An upload that will be carried out: each of its files ends `ready` or as a visible error. */
 export type Accepted = z.infer<typeof accepted>;
 
+/** Answers `POST /v1/uploads?dryRun=1`. */
+export const planned = z.object({
+  outcome: z.literal('planned'),
+  jobs: z.array(z.object({ lane: z.string(), size: z.number(), files: z.array(z.object({ filename: z.string() })) })),
+});
+/** How an upload would be divided into jobs. */
+export type Planned = z.infer<typeof planned>;
+
 /** Answers `GET /v1/batches/{id}`. */
 export const batch = z.object({
   batchId: z.string(),
@@ -44,7 +52,7 @@ export type Batch = z.infer<typeof batch>;
 export const JOB_STATES = ['waiting', 'active', 'delayed', 'completed', 'failed'] as const;
 export type JobState = (typeof JOB_STATES)[number];
 
-/** Answers `GET /v1/jobs/{id}`. */
+/** Answers `GET` and `DELETE /v1/jobs/{id}`. */
 export const job = z.object({
   jobId: z.string(),
   batchId: absent(z.string()),
@@ -85,6 +93,8 @@ export const asset = z.object({
   maxAttempts: absent(z.number()),
   nextRetryAt: absent(z.number()),
   error: absent(errorFacts),
+  /** What its uploader keeps with it. */
+  metadata: absent(z.record(z.string(), z.unknown())),
   batchId: absent(z.string()),
   correlationId: absent(z.string()),
   /** True when Convex is away and the answer is remembered. */

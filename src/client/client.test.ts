@@ -5,56 +5,103 @@ import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { errorOf } from '#test/error-of.ts';
 import { type StandInApi, startStandInApi } from '#test/stand-in-api.ts';
-import { createClient } from './client.ts';
+import { type ClientOptions, createClient, type ReelayError } from './client.ts';
 
 const SCENE = { project: 'demo', session: 's1', scene: 'c1' } as const;
 const CLIP = { ...SCENE, assetType: 'video_chunk', filename: 'clip.mp4' } as const;
 
 let api: StandInApi;
+/** Waits that would have passed, on a clock of their own. */
 const waits: number[] = [];
+let now = 0;
 const pause = async (milliseconds: number, signal?: AbortSignal) => {
   waits.push(milliseconds);
+  now += milliseconds;
   signal?.throwIfAborted();
 };
-const client = (options: { apiUrl?: string } = {}) =>
-  createClient({ apiUrl: api.url, key: api.key, pause, ...options });
+const client = (options: Partial<ClientOptions> = {}) =>
+  createClient({ apiUrl: api.url, key: api.key, pause, clock: () => now, random: () => 0, ...options });
 
 beforeAll(async () => {
   api = await startStandInApi();
 });
 afterAll(() => api.close());
 
-test('uploadFiles sends JSON and is never sent twice', async () => {
+describe('uploads', () => {
   const files = [{ assetType: 'source_code', filename: 'a.py', origin: { kind: 'inline', text: 'pass' } }] as const;
-  const { jobs } = await client().uploadFiles({ ...SCENE, files });
-  expect(jobs[0]?.files).toEqual([{ assetId: api.received.at(-1)?.assetId, filename: 'a.py' }]);
-  expect(api.received.at(-1)).toMatchObject({ checksum: sha256('pass'), fields: SCENE });
 
-  api.answerOnce('/v1/uploads', 503, { 'retry-after': '5' }, { error: away });
-  const before = api.requests.length;
-  const error = await errorOf(client().uploadFiles({ ...SCENE, files }));
-  expect(error).toMatchObject({ code: 'QUEUE_UNAVAILABLE', retryable: true, retryAfterSeconds: 5 });
-  expect(api.requests.length).toBe(before + 1);
+  test('as JSON are tried again under one key, and answered once', async () => {
+    api.answerOnce('/v1/uploads', 503, { 'retry-after': '5' }, { error: away });
+    api.loseAnswerOnce('/v1/uploads');
+    const before = api.received.length;
+    waits.length = 0;
+    const { jobs, outcome } = await client().uploadFiles({ ...SCENE, files });
+    expect(outcome).toBe('duplicate');
+    expect(waits).toEqual([5_000, 400]);
+    expect(api.received.length).toBe(before + 1);
+    expect(jobs[0]?.files).toEqual([{ assetId: api.received.at(-1)?.assetId, filename: 'a.py' }]);
+    expect(api.received.at(-1)).toMatchObject({ checksum: sha256('pass'), fields: SCENE });
+  });
+
+  test('of bytes are too, as one', async () => {
+    for (const content of [{ bytes: Buffer.from('x') }, { blob: new Blob(['x']) }, { open: () => chunks('x') }]) {
+      api.loseAnswerOnce('/v1/uploads/files');
+      const before = api.received.length;
+      expect((await client().uploadFile({ ...CLIP, ...content })).outcome).toBe('duplicate');
+      expect(api.received.slice(before)).toMatchObject([{ size: 1, checksum: sha256('x') }]);
+    }
+  });
+
+  test('of a stream are not, once it was read', async () => {
+    api.loseAnswerOnce('/v1/uploads/files');
+    const before = api.requests.length;
+    const error = await errorOf(client().uploadFile({ ...CLIP, stream: chunks('x') }));
+    expect([error.code, api.requests.length]).toEqual(['UNREACHABLE', before + 1]);
+  });
+
+  test('under the same key of the caller are duplicates, of other bytes a mismatch', async () => {
+    const call = { idempotencyKey: 'clip-1' };
+    const first = await client().uploadFile({ ...CLIP, bytes: Buffer.from('one') }, call);
+    const again = await client().uploadFile({ ...CLIP, bytes: Buffer.from('one') }, call);
+    expect(again).toEqual({ ...first, outcome: 'duplicate' });
+    const other = await errorOf(client().uploadFile({ ...CLIP, bytes: Buffer.from('two') }, call));
+    expect(other).toMatchObject({ code: 'IDEMPOTENCY_MISMATCH', status: 409, retryable: false });
+  });
+
+  test('carry metadata, and can be planned only', async () => {
+    await client().uploadFile({ ...CLIP, bytes: Buffer.from('x'), metadata: { take: 3 } });
+    expect(api.received.at(-1)?.fields).toMatchObject({ metadata: '{"take":3}' });
+    const before = api.received.length;
+    const planned = await client().dryRun({ ...SCENE, files });
+    expect(planned).toEqual({ outcome: 'planned', jobs: [{ lane: 'small', size: 4, files: [{ filename: 'a.py' }] }] });
+    expect(api.received.length).toBe(before);
+  });
 });
 
 describe('reads', () => {
-  test('are tried again as Retry-After says', async () => {
+  test('are tried again no sooner than Retry-After says, and not all callers at once', async () => {
     waits.length = 0;
     api.answerOnce('/v1/jobs', 503, { 'retry-after': '7' }, { error: away });
-    api.answerOnce('/v1/jobs', 503, {}, { error: away });
-    expect(await client().listJobs()).toEqual([]);
-    expect(waits).toEqual([7_000, 800]);
+    api.answerOnce('/v1/jobs', 429, {}, { error: { ...away, code: 'RATE_LIMITED' } });
+    expect(await client({ random: () => 1 }).listJobs()).toEqual([]);
+    expect(waits).toEqual([8_750, 500]);
   });
 
-  test('give up after three tries, and at once when the wait would be long or a retry cannot help', async () => {
+  test('give up after their time, at once when they would wait longer, and when a retry cannot help', async () => {
     waits.length = 0;
-    for (let i = 0; i < 3; i++) api.answerOnce('/v1/jobs', 503, {}, { error: away });
-    expect(await errorOf(client().listJobs())).toMatchObject({ code: 'QUEUE_UNAVAILABLE', status: 503 });
-    expect(waits).toEqual([200, 800]);
+    const seen: string[] = [];
+    const onRetry = ({ code }: ReelayError, wait: number) => seen.push(`${code} ${wait}`);
+    for (let i = 0; i < 4; i++) api.answerOnce('/v1/jobs', 503, {}, { error: away });
+    const impatient = client({ retryForMs: 1_500, onRetry });
+    expect(await errorOf(impatient.listJobs())).toMatchObject({ code: 'QUEUE_UNAVAILABLE', status: 503 });
+    expect(waits).toEqual([200, 400, 800]);
+    expect(seen.at(-1)).toBe('QUEUE_UNAVAILABLE 800');
     api.answerOnce('/v1/jobs', 429, { 'retry-after': '3600' }, { error: { ...away, code: 'RATE_LIMITED' } });
     expect(await errorOf(client().listJobs())).toMatchObject({ code: 'RATE_LIMITED', retryAfterSeconds: 3600 });
+    api.answerOnce('/v1/jobs', 503, {}, { error: away });
+    expect(await errorOf(client().listJobs({ retryForMs: 0 }))).toMatchObject({ code: 'QUEUE_UNAVAILABLE' });
     expect(await errorOf(client().getAsset('a_none'))).toMatchObject({ code: 'NOT_FOUND', status: 404 });
-    expect(waits).toEqual([200, 800]);
+    expect(waits).toHaveLength(3);
   });
 
   test('tell an API that is not ready from one that is broken', async () => {
@@ -135,7 +182,7 @@ describe('waitForBatch', () => {
 
   test('outlasts an API that is away for a while, but not one that is gone', async () => {
     const { batchId } = await client().uploadFile({ ...CLIP, bytes: Buffer.from('x') });
-    for (let i = 0; i < 10; i++) api.answerOnce(`/v1/batches/${batchId}`, 503, {}, { error: away });
+    for (let i = 0; i < 12; i++) api.answerOnce(`/v1/batches/${batchId}`, 503, {}, { error: away });
     expect(await client().waitForBatch(batchId)).toMatchObject({ state: 'done' });
     for (let i = 0; i < 100; i++) api.answerOnce(`/v1/batches/b_gone`, 503, {}, { error: away });
     expect((await errorOf(client().waitForBatch('b_gone'))).code).toBe('QUEUE_UNAVAILABLE');
@@ -173,6 +220,10 @@ const away = {
   nextAction: 'Send the request again after Retry-After.',
   details: {},
 };
+
+async function* chunks(...texts: string[]) {
+  for (const text of texts) yield Buffer.from(text);
+}
 
 function sha256(bytes: string): string {
   return createHash('sha256').update(bytes).digest('hex');

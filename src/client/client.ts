@@ -5,7 +5,6 @@ import {
   type AssetPage,
   type AssetUrl,
   type AssetUrls,
-  accepted,
   asset,
   assets,
   assetUrl,
@@ -18,16 +17,27 @@ import {
   type JobState,
   job,
   jobs,
+  type Planned,
 } from './answers.ts';
-import { follow } from './follow.ts';
-import { createTransport, type TransportOptions } from './transport.ts';
-import { type CallOptions, json, type UploadFile, type UploadFiles, uploadFile } from './upload.ts';
+import type { Seen, Watchable } from './follow.ts';
+import type { CallOptions } from './retry.ts';
+import { createTransport, type Transport, type TransportOptions } from './transport.ts';
+import {
+  dryRun,
+  json,
+  type UploadFile,
+  type UploadFiles,
+  type UploadOptions,
+  uploadFile,
+  uploadFiles,
+} from './upload.ts';
+import { createWatch, type WatchOptions } from './watch.ts';
 
 export type { ErrorFacts } from '#errors';
 export { JOB_STATES } from './answers.ts';
+export type { FileContent } from './content.ts';
 export { ReelayError } from './error.ts';
-export type { FileContent } from './form.ts';
-export type { Origin } from './upload.ts';
+export type { Metadata, Origin } from './upload.ts';
 export type {
   Accepted,
   Asset,
@@ -39,8 +49,14 @@ export type {
   Health,
   Job,
   JobState,
+  Planned,
+  Seen,
+  TransportOptions as ClientOptions,
   UploadFile,
   UploadFiles,
+  UploadOptions,
+  Watchable,
+  WatchOptions,
 };
 
 export interface UrlOptions extends CallOptions {
@@ -67,21 +83,32 @@ export interface ListAssetsOptions extends CallOptions {
 }
 
 /**
- * One Reelay API, typed. Every method throws `ReelayError`: with the API's code, or `UNREACHABLE`,
- * `UNEXPECTED_ANSWER`, `FILE_UNREADABLE`, `FILE_CHANGED`. An aborted signal rejects with its reason.
- * Reads are tried three times, as Retry-After says; uploads are sent once.
+ * One Reelay API, typed; for browsers and Node. `createClient` of `node.ts` adds what reads this machine's files.
+ * Every method throws `ReelayError`, whose `code` is the API's, or `UNREACHABLE`, `UNEXPECTED_ANSWER`, `FILE_CHANGED`.
+ * An aborted signal rejects with its reason. What may pass (no answer, 429, 503 and other retryable codes) is tried
+ * again for `retryForMs`, no sooner than Retry-After asks; uploads too, under one idempotency key.
  */
 export interface ReelayClient {
-  /** Sends one file of any size as a stream; memory stays flat. Resolves when the API has accepted it. */
-  uploadFile(file: UploadFile, options?: CallOptions): Promise<Accepted>;
+  /** Sends one file of any size; a stream leaves memory flat. Resolves when the API has accepted it. */
+  uploadFile(file: UploadFile, options?: UploadOptions): Promise<Accepted>;
   /** Many files in one request. */
-  uploadFiles(request: UploadFiles, options?: CallOptions): Promise<Accepted>;
+  uploadFiles(request: UploadFiles, options?: UploadOptions): Promise<Accepted>;
+  /** How the same request would be divided into jobs; nothing is uploaded. */
+  dryRun(request: UploadFiles, options?: CallOptions): Promise<Planned>;
   getBatch(batchId: string, options?: CallOptions): Promise<Batch>;
   /** Resolves when each file of the batch is ready or failed; `onUpdate` sees each change on the way. */
   waitForBatch(batchId: string, options?: CallOptions & { onUpdate?: (batch: Batch) => void }): Promise<Batch>;
+  /**
+   * Each change as it is seen, the present state first. Ends with the batch, asset or job; of a scene or session it
+   * gives each asset that is new or changed, until the signal is aborted or the loop is left. An API that is away is
+   * waited for, `retryForMs` (a minute unless given).
+   */
+  watch<T extends Watchable>(target: T, options?: WatchOptions): AsyncGenerator<Seen<T>, void>;
   getJob(jobId: string, options?: CallOptions): Promise<Job>;
   /** Newest first. */
   listJobs(options?: ListJobsOptions): Promise<Job[]>;
+  /** Stops a job before its commit, `CONFLICT` after it. Its files end as `error` with `CANCELLED`; gives the job now. */
+  cancelJob(jobId: string, options?: CallOptions): Promise<Job>;
   getAsset(assetId: string, options?: CallOptions): Promise<Asset>;
   getAssetUrl(assetId: string, options?: UrlOptions): Promise<AssetUrl>;
   /** At most 1,000 ids; an answer for each. */
@@ -97,38 +124,53 @@ export interface ReelayClient {
 /** Makes a client; nothing is sent before its first call. */
 export function createClient(options: TransportOptions): ReelayClient {
   const transport = createTransport(options);
+  const reads = createReads(transport);
+  const watch = createWatch(transport, reads);
   return {
+    ...reads,
+    watch,
     uploadFile: (file, call) => uploadFile(transport, file, call),
-    uploadFiles: (request, call) => transport.send('/v1/uploads', accepted, { ...json(request), ...call }),
-    getBatch: (batchId, call) => transport.read(path`/v1/batches/${batchId}`, batch, call),
-    waitForBatch: (batchId, { onUpdate, signal } = {}) =>
-      follow(
-        () => transport.read(path`/v1/batches/${batchId}`, batch, { signal }),
-        ({ state }) => state === 'done',
-        { onUpdate, signal, pause: transport.pause },
-      ),
-    getJob: (jobId, call) => transport.read(path`/v1/jobs/${jobId}`, job, call),
-    async listJobs({ signal, ...filter } = {}) {
-      const answer = await transport.read(`/v1/jobs${query(filter)}`, jobs, { signal });
-      return answer.jobs;
+    uploadFiles: (request, call) => uploadFiles(transport, request, call),
+    dryRun: (request, call) => dryRun(transport, request, call),
+    async waitForBatch(batchId, { onUpdate, ...call } = {}) {
+      let last: Batch | undefined;
+      for await (const seen of watch({ batchId }, call)) {
+        onUpdate?.(seen);
+        last = seen;
+      }
+      return last ?? reads.getBatch(batchId, call);
     },
-    getAsset: (assetId, call) => transport.read(path`/v1/assets/${assetId}`, asset, call),
-    getAssetUrl: (assetId, { signal, download, type } = {}) =>
-      transport.read(path`/v1/assets/${assetId}/url` + query({ download, type }), assetUrl, { signal }),
-    async getAssetUrls(assetIds, call) {
-      const answer = await transport.read('/v1/assets/urls', assetUrls, { ...json({ assetIds }), ...call });
-      return answer.urls;
-    },
-    listAssets: ({ project, session, scene }, { signal, assetType, ...page } = {}) => {
-      const entity = path`/v1/projects/${project}/sessions/${session}`;
-      const within = scene === undefined ? '' : path`/scenes/${scene}`;
-      return transport.read(`${entity}${within}/assets${query({ type: assetType, ...page })}`, assets, { signal });
-    },
+    cancelJob: (jobId, call) => transport.read(path`/v1/jobs/${jobId}`, job, { method: 'DELETE' }, call),
     async download(assetId, call) {
-      const response = await transport.open(path`/v1/assets/${assetId}/url?redirect=1`, call);
+      const response = await transport.open(path`/v1/assets/${assetId}/url?redirect=1`, {}, call);
       return response.body ?? new Blob([]).stream();
     },
-    health: (call) => transport.read('/health/ready', health, { ...call, alsoAnswers: 503 }),
+  };
+}
+
+type Reads = Pick<
+  ReelayClient,
+  'getBatch' | 'getJob' | 'listJobs' | 'getAsset' | 'getAssetUrl' | 'getAssetUrls' | 'listAssets' | 'health'
+>;
+
+function createReads({ read }: Transport): Reads {
+  return {
+    getBatch: (batchId, call) => read(path`/v1/batches/${batchId}`, batch, {}, call),
+    getJob: (jobId, call) => read(path`/v1/jobs/${jobId}`, job, {}, call),
+    async listJobs({ state, project, limit, ...call } = {}) {
+      return (await read(`/v1/jobs${query({ state, project, limit })}`, jobs, {}, call)).jobs;
+    },
+    getAsset: (assetId, call) => read(path`/v1/assets/${assetId}`, asset, {}, call),
+    getAssetUrl: (assetId, { download, type, ...call } = {}) =>
+      read(path`/v1/assets/${assetId}/url` + query({ download, type }), assetUrl, {}, call),
+    getAssetUrls: async (assetIds, call) => (await read('/v1/assets/urls', assetUrls, json({ assetIds }), call)).urls,
+    listAssets: ({ project, session, scene }, { assetType, history, cursor, limit, ...call } = {}) => {
+      const entity = path`/v1/projects/${project}/sessions/${session}`;
+      const within = scene === undefined ? '' : path`/scenes/${scene}`;
+      const page = query({ type: assetType, history, cursor, limit });
+      return read(`${entity}${within}/assets${page}`, assets, {}, call);
+    },
+    health: (call) => read('/health/ready', health, { alsoAnswers: 503 }, call),
   };
 }
 

@@ -2,7 +2,13 @@ import { z } from 'zod';
 import type { ErrorCode, ErrorFacts } from '#errors';
 
 /** Codes that arise on this side of the wire, beside those of the API's own table. */
-type ClientErrorCode = 'UNREACHABLE' | 'UNEXPECTED_ANSWER' | 'FILE_UNREADABLE' | 'FILE_CHANGED';
+type ClientErrorCode =
+  | 'UNREACHABLE'
+  | 'UNEXPECTED_ANSWER'
+  | 'FILE_UNREADABLE'
+  | 'FILE_CHANGED'
+  | 'NOT_UPLOADABLE'
+  | 'JOURNAL_UNUSABLE';
 
 /** What an error carries beside its sentence. */
 interface ReelayErrorFacts extends Omit<ErrorFacts, 'code'> {
@@ -37,6 +43,16 @@ export class ReelayError extends Error implements ReelayErrorFacts {
     this.correlationId = facts.correlationId;
     this.retryAfterSeconds = facts.retryAfterSeconds;
   }
+}
+
+/** An error as data, in the form of the API. */
+export type PlainFacts = Omit<ErrorFacts, 'code'> & {
+  readonly code: string;
+  readonly correlationId?: string | undefined;
+};
+
+export function factsOf({ code, message, retryable, nextAction, details, correlationId }: ReelayError): PlainFacts {
+  return { code, message, retryable, nextAction, details, correlationId };
 }
 
 /** An error as rows, jobs, batches and answers carry it. */
@@ -109,7 +125,15 @@ export function fileUnreadable(path: string, cause: unknown): ReelayError {
   );
 }
 
-function wordsOf(reason: unknown): string {
+/** Why an API that was asked will not take anything else now either; undefined when it refused this one call. */
+export function closedBy({ status, code }: ReelayError): 'unauthorised' | 'unavailable' | undefined {
+  if (status === 401 || status === 403) return 'unauthorised';
+  if (code === 'UNREACHABLE' || code === 'UNEXPECTED_ANSWER') return 'unavailable';
+  return status === 503 || status === 429 ? 'unavailable' : undefined;
+}
+
+/** An error or any other thrown value in a few words: a system's code, else the message. */
+export function wordsOf(reason: unknown): string {
   if (!(reason instanceof Error)) return String(reason);
   return 'code' in reason && typeof reason.code === 'string' ? reason.code : reason.message;
 }

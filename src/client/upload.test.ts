@@ -7,7 +7,7 @@ import { runInNewContext } from 'node:vm';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { errorOf } from '#test/error-of.ts';
 import { type StandInApi, startStandInApi } from '#test/stand-in-api.ts';
-import { createClient } from './client.ts';
+import { createClient } from './node.ts';
 
 const SCENE = { project: 'demo', session: 's1', scene: 'c1' } as const;
 const CLIP = { ...SCENE, assetType: 'video_chunk', filename: 'clip.mp4' } as const;

@@ -1,32 +1,50 @@
 import mime from 'mime';
 import type { AssetType, EntityRef, Visibility } from '#domain';
-import { type Accepted, accepted } from './answers.ts';
-import { type FileContent, form, openContent } from './form.ts';
+import { type Accepted, accepted, type Planned, planned } from './answers.ts';
+import { type FileContent, type OpenedFile, openContent } from './content.ts';
+import { form } from './form.ts';
+import { newKey } from './key.ts';
+import type { CallOptions } from './retry.ts';
 import type { Call, Transport } from './transport.ts';
 
-export interface CallOptions {
-  readonly signal?: AbortSignal | undefined;
+/** What a caller keeps with an asset, as JSON. */
+export type Metadata = Readonly<Record<string, unknown>>;
+
+export interface UploadOptions extends CallOptions {
+  /**
+   * Names the request for a day: sent again under the same key it is the same upload, with `outcome: "duplicate"`;
+   * another request under it is refused with `IDEMPOTENCY_MISMATCH`. Random unless given, and kept over the tries of
+   * a call; give one to repeat a call whose answer was lost with the process.
+   */
+  readonly idempotencyKey?: string | undefined;
 }
 
-interface FileFacts {
+/** What is said of a file beside its bytes. */
+export interface FileFacts {
   readonly assetType: AssetType;
   readonly filename: string;
+  /** Guessed from the filename when absent. */
   readonly contentType?: string | undefined;
+  /** `private` unless given. */
   readonly visibility?: Visibility | undefined;
+  /** Kept with the asset as it is. */
+  readonly metadata?: Metadata | undefined;
 }
 
-/** One file whose bytes this client sends. Its content type is guessed from its name when absent. */
-export type UploadFile = EntityRef &
-  FileFacts &
-  FileContent & {
-    /** Bytes of the file handed to the connection so far. */
-    readonly onProgress?: ((bytes: number) => void) | undefined;
-  };
+/** One file to send, but for its content. */
+export interface UploadFacts extends EntityRef, FileFacts {
+  /** Bytes of the file handed to the connection so far; less again when a try failed and it starts anew. */
+  readonly onProgress?: ((bytes: number) => void) | undefined;
+}
 
-/** Where the API finds the bytes of a file: in the request, on its own disk, or at a public address. */
+/** One file whose bytes this client sends. */
+export type UploadFile = UploadFacts & FileContent;
+
+/** Where the API finds the bytes of a file: in the request, staged before, on its own disk, or at a public address. */
 export type Origin =
   | { readonly kind: 'inline'; readonly text: string }
   | { readonly kind: 'inline'; readonly base64: string }
+  | { readonly kind: 'staged'; readonly stagingId: string }
   | { readonly kind: 'path'; readonly path: string }
   | { readonly kind: 'url'; readonly url: string };
 
@@ -37,14 +55,29 @@ export interface UploadFiles extends EntityRef {
     /** SHA-256 in hex; other bytes than these end as `CHECKSUM_MISMATCH`. */
     readonly checksum?: string | undefined;
     readonly size?: number | undefined;
-    /** Kept with the asset as it is. */
-    readonly metadata?: Readonly<Record<string, unknown>> | undefined;
   })[];
 }
 
-/** Sends one file as a form. */
-export async function uploadFile(transport: Transport, file: UploadFile, options?: CallOptions): Promise<Accepted> {
-  const opened = await openContent(file);
+/** Sends one file as a form; again after a failure that may pass, as long as the content can be read again. */
+export async function uploadFile(
+  transport: Transport,
+  file: UploadFile,
+  options: UploadOptions = {},
+): Promise<Accepted> {
+  const opened = openContent(file);
+  const key = options.idempotencyKey ?? newKey();
+  const attempt = () => sendForm(transport, file, opened, { ...options, idempotencyKey: key });
+  const answer = await transport.retry(attempt, options, opened.again);
+  if ('blob' in opened) file.onProgress?.(opened.size);
+  return answer;
+}
+
+async function sendForm(
+  transport: Transport,
+  file: UploadFile,
+  opened: OpenedFile,
+  { idempotencyKey, signal }: UploadOptions,
+): Promise<Accepted> {
   const over = new AbortController();
   const { contentType, length, body } = form({
     fields: fieldsOf(file),
@@ -54,22 +87,39 @@ export async function uploadFile(transport: Transport, file: UploadFile, options
     onProgress: file.onProgress,
     until: over.signal,
   });
+  const streamed = body instanceof Blob ? {} : ({ duplex: 'half' } as const);
+  const announced = length === undefined || body instanceof Blob ? {} : { 'content-length': String(length) };
+  const headers = { 'content-type': contentType, ...announced, ...named(idempotencyKey) };
   try {
-    return await transport.send('/v1/uploads/files', accepted, {
-      method: 'POST',
-      headers: { 'content-type': contentType, ...(length !== undefined && { 'content-length': String(length) }) },
-      body,
-      duplex: 'half',
-      ...options,
-    });
+    return await transport.send(
+      '/v1/uploads/files',
+      accepted,
+      { method: 'POST', headers, body, ...streamed },
+      { signal },
+    );
   } finally {
     over.abort();
   }
 }
 
+/** Sends many files, or where to find them, in one request. */
+export async function uploadFiles(
+  transport: Transport,
+  request: UploadFiles,
+  options: UploadOptions = {},
+): Promise<Accepted> {
+  const call = json(request, named(options.idempotencyKey ?? newKey()));
+  return transport.retry(() => transport.send('/v1/uploads', accepted, call, options), options);
+}
+
+/** Has the API say how it would divide the files; nothing is kept of them. */
+export function dryRun(transport: Transport, request: UploadFiles, options?: CallOptions): Promise<Planned> {
+  return transport.retry(() => transport.send('/v1/uploads?dryRun=1', planned, json(request), options), options);
+}
+
 /** A POST of `value`. */
-export function json(value: unknown): Call {
-  return { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(value) };
+export function json(value: unknown, headers: Readonly<Record<string, string>> = {}): Call {
+  return { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify(value) };
 }
 
 /** The content type of a name. Source code is text: the table takes a `.ts` for a film (MPEG-2). */
@@ -79,12 +129,17 @@ export function contentTypeOf(filename: string, assetType: AssetType): string {
   return guess ?? 'application/octet-stream';
 }
 
-function fieldsOf(file: UploadFile): Record<string, string> {
+function named(idempotencyKey: string | undefined): Record<string, string> {
+  return idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey };
+}
+
+function fieldsOf({ project, session, scene, assetType, visibility, metadata }: UploadFile): Record<string, string> {
   return {
-    project: file.project,
-    session: file.session,
-    ...(file.scene !== undefined && { scene: file.scene }),
-    assetType: file.assetType,
-    ...(file.visibility && { visibility: file.visibility }),
+    project,
+    session,
+    ...(scene !== undefined && { scene }),
+    assetType,
+    ...(visibility && { visibility }),
+    ...(metadata && { metadata: JSON.stringify(metadata) }),
   };
 }

@@ -2,7 +2,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { createClient } from '#client/client.ts';
+import { createClient } from '#client/node.ts';
 import { openScenePage } from '#test/scene-page.ts';
 import { type Stack, startStack } from '#test/stack.ts';
 import { until } from '#test/until.ts';

@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ConvexHttpClient } from 'convex/browser';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createClient, type ReelayClient } from '#client/client.ts';
+import { createClient, type NodeClient } from '#client/node.ts';
 import { api } from '#convex/_generated/api.js';
 import { commitMutations } from '#test/figures.ts';
 import { followScene } from '#test/follow-scene.ts';
@@ -15,7 +15,7 @@ const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest(
 const SCENE = { project: 'demo', session: 's1', scene: 'demo' };
 
 let stack: Stack;
-let client: ReelayClient;
+let client: NodeClient;
 
 beforeAll(async () => {
   stack = await startStack();

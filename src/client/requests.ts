@@ -1,4 +1,4 @@
-import type { LocalFile } from './collect.ts';
+import type { LocalFile } from './local-files.ts';
 
 /** Small files travel together in JSON, a larger one alone as a form. */
 export type Request =
@@ -10,8 +10,8 @@ const SMALL = MIB;
 /** The API takes 5,000 files and 16 MiB of JSON a request; a margin is left for a file that still grows. */
 const FILES = 5_000;
 const JSON_BYTES = 12 * MIB;
-/** Field names and punctuation of one file in JSON, rounded up. */
-const JSON_OVERHEAD = 256;
+/** Field names, checksum and punctuation of one file in JSON, rounded up. */
+const JSON_OVERHEAD = 384;
 
 /** Divides files, in their order, into as few requests as the limits of the API allow. */
 export function planRequests(files: readonly LocalFile[]): Request[] {
@@ -19,7 +19,7 @@ export function planRequests(files: readonly LocalFile[]): Request[] {
   let group: LocalFile[] = [];
   let json = 0;
   const close = () => {
-    if (group.length > 0) requests.push({ kind: 'inline', files: group, bytes: sum(group) });
+    if (group.length > 0) requests.push(inlineRequest(group));
     group = [];
     json = 0;
   };
@@ -37,6 +37,14 @@ export function planRequests(files: readonly LocalFile[]): Request[] {
   return requests;
 }
 
-function sum(files: readonly LocalFile[]): number {
-  return files.reduce((total, file) => total + file.size, 0);
+/** The request that carried these files before; the same again, since size and order decide its form. */
+export function repeatRequest(files: readonly LocalFile[]): Request {
+  const [first] = files;
+  return first && files.length === 1 && first.size > SMALL
+    ? { kind: 'form', files: [first], bytes: first.size }
+    : inlineRequest(files);
+}
+
+function inlineRequest(files: readonly LocalFile[]): Request {
+  return { kind: 'inline', files, bytes: files.reduce((total, file) => total + file.size, 0) };
 }

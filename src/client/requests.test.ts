@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { LocalFile } from './collect.ts';
+import type { LocalFile } from './local-files.ts';
 import { planRequests } from './requests.ts';
 
 const MIB = 2 ** 20;
@@ -7,6 +7,7 @@ const file = (size: number, name = `${size}.mp4`): LocalFile => ({
   path: `/${name}`,
   name,
   size,
+  modifiedAt: 1,
   assetType: 'video_chunk',
 });
 const shape = (files: LocalFile[]) => planRequests(files).map(({ kind, files, bytes }) => [kind, files.length, bytes]);
@@ -39,6 +40,7 @@ test('a group stays below 12 MiB as the JSON that is sent, long names too', () =
         filename,
         contentType: 'application/x-subrip',
         origin,
+        checksum: 'c'.repeat(64),
         visibility: 'private',
       };
     });

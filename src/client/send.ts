@@ -1,0 +1,152 @@
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import pLimit from 'p-limit';
+import type { EntityRef, Visibility } from '#domain';
+import type { Accepted } from './answers.ts';
+import type { ReelayClient } from './client.ts';
+import { closedBy, fileUnreadable, ReelayError } from './error.ts';
+import type { Journal, SentFile } from './journal.ts';
+import { newKey } from './key.ts';
+import type { LocalFile } from './local-files.ts';
+import { pathContent } from './path-content.ts';
+import type { KeyedRequest } from './resume.ts';
+import { contentTypeOf, type Metadata } from './upload.ts';
+
+/** A request, and the journal that is told of it. */
+export type Outgoing = KeyedRequest & { readonly journal: Journal | undefined };
+
+/** What became of a request: accepted, refused, or never sent because an earlier one found the API closed. */
+export type Sent =
+  | { readonly request: Outgoing; readonly accepted: AcceptedFiles }
+  | { readonly request: Outgoing; readonly error: ReelayError }
+  | { readonly request: Outgoing };
+
+/** `assetIds` are in the order of the request's files. */
+export interface AcceptedFiles {
+  readonly batchId: string;
+  readonly assetIds: string[];
+}
+
+export interface SendOptions {
+  readonly client: Pick<ReelayClient, 'uploadFile' | 'uploadFiles'>;
+  readonly entity: EntityRef;
+  readonly visibility: Visibility | undefined;
+  readonly metadata: ((file: LocalFile) => Metadata | undefined) | undefined;
+  readonly concurrency: number;
+  readonly signal: AbortSignal | undefined;
+  /** Bytes of files sent since the last call; negative when a try failed and starts anew. */
+  readonly onBytes: (bytes: number) => void;
+  readonly onSent: (sent: Sent) => void;
+}
+
+/** Sends the requests, `concurrency` at a time. One that finds the API closed to us stops those that wait. */
+export async function sendAll(requests: readonly Outgoing[], options: SendOptions): Promise<Sent[]> {
+  const limit = pLimit(options.concurrency);
+  let closed = false;
+  return Promise.all(
+    requests.map((request) =>
+      limit(async (): Promise<Sent> => {
+        options.signal?.throwIfAborted();
+        if (closed) return { request };
+        const sent = await send(request, options).catch((error: unknown): Sent => {
+          if (!(error instanceof ReelayError)) throw error;
+          closed ||= closedBy(error) !== undefined || error.code === 'JOURNAL_UNUSABLE';
+          return { request, error };
+        });
+        options.onSent(sent);
+        return sent;
+      }),
+    ),
+  );
+}
+
+/** Sends one request. A file may have changed unseen since its answer was lost: then the request is a new one. */
+async function send(request: Outgoing, options: SendOptions): Promise<Sent> {
+  const { journal, key } = request;
+  const post = request.kind === 'form' ? await formPost(request, options) : await inlinePost(request, options);
+  await journal?.write({ kind: 'request', key, files: post.files });
+  try {
+    const accepted = idsOf(request, await post.send(key));
+    await journal?.write({ kind: 'accepted', key, ...accepted });
+    return { request, accepted };
+  } catch (thrown) {
+    if (!(request.repeated && thrown instanceof ReelayError && thrown.code === 'IDEMPOTENCY_MISMATCH')) throw thrown;
+    return send({ ...request, key: newKey(), repeated: false }, options);
+  }
+}
+
+/** What the journal keeps of the files, and how they are sent. */
+interface Post {
+  readonly files: SentFile[];
+  send(idempotencyKey: string): Promise<Accepted>;
+}
+
+async function formPost(request: Outgoing, options: SendOptions): Promise<Post> {
+  const { client, entity, visibility, metadata, signal, onBytes } = options;
+  const [file] = request.files as readonly [LocalFile];
+  const { path, name: filename, assetType } = file;
+  let before = 0;
+  const onProgress = (bytes: number) => {
+    onBytes(bytes - before);
+    before = bytes;
+  };
+  return {
+    files: [{ ...factsOf(file), visibility }],
+    async send(idempotencyKey) {
+      const content = await pathContent(path);
+      const facts = { filename, assetType, visibility, metadata: metadata?.(file), onProgress };
+      return client.uploadFile({ ...entity, ...facts, ...content }, { signal, idempotencyKey }).catch((thrown) => {
+        onProgress(0);
+        throw thrown;
+      });
+    },
+  };
+}
+
+async function inlinePost({ files, bytes }: Outgoing, options: SendOptions): Promise<Post> {
+  const { client, entity, visibility, metadata, signal, onBytes } = options;
+  const read: ReadFile[] = [];
+  for (const file of files) read.push(await readWhole(file));
+  return {
+    files: read.map(({ file, checksum }) => ({ ...factsOf(file), visibility, checksum })),
+    async send(idempotencyKey) {
+      const items = read.map(({ file, base64, checksum }) => ({
+        assetType: file.assetType,
+        filename: file.name,
+        contentType: contentTypeOf(file.name, file.assetType),
+        origin: { kind: 'inline' as const, base64 },
+        checksum,
+        visibility,
+        metadata: metadata?.(file),
+      }));
+      const accepted = await client.uploadFiles({ ...entity, files: items }, { signal, idempotencyKey });
+      onBytes(bytes);
+      return accepted;
+    },
+  };
+}
+
+interface ReadFile {
+  readonly file: LocalFile;
+  readonly base64: string;
+  readonly checksum: string;
+}
+
+async function readWhole(file: LocalFile): Promise<ReadFile> {
+  const bytes = await readFile(file.path).catch((cause: unknown) => {
+    throw fileUnreadable(file.path, cause);
+  });
+  return { file, base64: bytes.toString('base64'), checksum: createHash('sha256').update(bytes).digest('hex') };
+}
+
+function factsOf({ name, size, modifiedAt, assetType }: LocalFile) {
+  return { name, size, modifiedAt, assetType };
+}
+
+/** Packs have an order of their own, so files are found by name; in a form, whose names are escaped, there is one. */
+function idsOf({ files }: Outgoing, { batchId, jobs }: Accepted): AcceptedFiles {
+  const accepted = jobs.flatMap((job) => job.files);
+  const byName = Map.groupBy(accepted, ({ filename }) => filename);
+  const found = files.map(({ name }) => (files.length === 1 ? accepted[0] : byName.get(name)?.shift()));
+  return { batchId, assetIds: found.map((file) => file?.assetId ?? '') };
+}
