@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto';
+import { ConvexHttpClient } from 'convex/browser';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { readConfig, type S3Config } from '#config';
+import { api as functions } from '#convex/_generated/api.js';
 import { createBatches } from '#queues/batches.ts';
 import { createS3Store } from '#storage/s3.ts';
 import { bytesSource } from '#storage/source.ts';
@@ -112,14 +114,22 @@ describe('with Convex away', () => {
     });
   });
 
-  test('a deleted asset stays gone', async () => {
-    const assetId = await api.stored(scene(), BYTES);
-    for (const route of ['', '/url']) await api.call(`/v1/assets/${assetId}${route}`);
-    await noted(assetId, '"ready"');
-    await api.urlCache.drop([assetId], { deleted: true });
+  test('a deleted asset is gone, and stays so: by its row, by its tombstone', async () => {
+    const [byRow, byTombstone] = [await api.stored(scene(), BYTES), await api.stored(scene(), BYTES)];
+    for (const assetId of [byRow, byTombstone]) {
+      for (const route of ['', '/url']) await api.call(`/v1/assets/${assetId}${route}`);
+      await noted(assetId, '"ready"');
+    }
+    const convex = new ConvexHttpClient(api.engine.url, { skipConvexDeploymentUrlCheck: true, logger: false });
+    convex.setAuth(await api.engine.token());
+    await convex.mutation(functions.assets.deleteAssetReferences, { assetIds: [byRow] });
+    expect(await refusal(await api.call(`/v1/assets/${byRow}`))).toEqual([410, 'GONE', null]);
+    await noted(byRow, '"deleted"');
+    await api.urlCache.drop([byTombstone], { deleted: true });
     await away(async () => {
+      expect(await refusal(await other.call(`/v1/assets/${byRow}`))).toEqual([410, 'GONE', null]);
       for (const route of ['', '/url', '/content']) {
-        expect(await refusal(await other.call(`/v1/assets/${assetId}${route}`))).toEqual([410, 'GONE', null]);
+        expect(await refusal(await other.call(`/v1/assets/${byTombstone}${route}`))).toEqual([410, 'GONE', null]);
       }
     });
   });
