@@ -1,21 +1,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ConvexHttpClient } from 'convex/browser';
 import { expect, test } from 'vitest';
 import { spawnEngine } from './spawn.ts';
-import { FIXTURE, mutation, query, startEngine, temporaryFolder } from './testing.ts';
-
-/** A functions folder with these files. */
-async function folderOf(files: Record<string, string>): Promise<string> {
-  const folder = await temporaryFolder();
-  for (const [name, text] of Object.entries(files)) {
-    await mkdir(join(folder, name, '..'), { recursive: true });
-    await writeFile(join(folder, name), text);
-  }
-  return folder;
-}
+import { FIXTURE, folderOf, mutation, query, startEngine, temporaryFolder } from './testing.ts';
 
 const refusal = async (functions: string, data?: string) => {
   const started = spawnEngine({ functions, data: data ?? (await temporaryFolder()) });
