@@ -19,6 +19,8 @@ export type PathOpener = (path: string) => Promise<OpenFile>;
 /** Names a file without opening it, so that no device or FIFO notices; missing in Node's constants. */
 const LINUX_O_PATH = 0o10000000;
 const IS_LINUX = process.platform === 'linux';
+/** A loop of links, a FIFO, a socket. */
+const NO_FILE = new Set(['ELOOP', 'ENXIO', 'EOPNOTSUPP']);
 /** Of these a later try may see nothing any more. */
 const TRANSIENT = new Set(['EIO', 'EMFILE', 'ENFILE', 'ENOMEM', 'ESTALE', 'ETIMEDOUT', 'EAGAIN', 'EBUSY', 'EINTR']);
 
@@ -67,7 +69,7 @@ async function openIfThere(file: string, flags: number, path: string): Promise<F
   } catch (error) {
     if (isMissing(error)) return undefined;
     const code = systemCode(error) ?? '';
-    if (code === 'ELOOP' || code === 'ENXIO') throw notAllowed('The path is not a regular file.', path);
+    if (NO_FILE.has(code)) throw notAllowed('The path is not a regular file.', path);
     throw new AppError(
       TRANSIENT.has(code) ? 'ORIGIN_UNREADABLE' : 'ORIGIN_NOT_FOUND',
       `The file cannot be read: ${code}.`,

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
+import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createPathOpener } from './path-opener.ts';
 import { fileSource } from './path-source.ts';
@@ -116,6 +117,34 @@ describe('a path origin', () => {
     expect(String(await buffer(await source.open(0)))).toBe(CONTENT);
     expect(String(await buffer(await source.open(7)))).toBe('789');
     expect(await buffer(await source.open(10))).toHaveLength(0);
+  });
+
+  test('never leads out, whatever is joined to what', async () => {
+    const steps = [
+      '..',
+      '.',
+      '',
+      'sub',
+      'root',
+      'root-2',
+      'folder-out',
+      'link-out',
+      'link-inside',
+      'clip.mp4',
+      'secret',
+    ];
+    const start = fc.constantFrom('', '/', '$DIR/', '$DIR/root/');
+    const path = fc.tuple(start, fc.array(fc.constantFrom(...steps, 'file'), { maxLength: 7 }));
+    const allowed = [CONTENT, 'PATH_NOT_ALLOWED', 'ORIGIN_NOT_FOUND'];
+    await fc.assert(
+      fc.asyncProperty(path, async ([first, rest]) => {
+        const outcome = sourceOf(first + rest.join('/')).then(async (source) =>
+          String(await buffer(await source.open(0))),
+        );
+        expect(allowed).toContain(await outcome.catch((error: { code: string }) => error.code));
+      }),
+      { numRuns: 1_000 },
+    );
   });
 
   test('is looked for in each root, which may be a link or not be there', async () => {

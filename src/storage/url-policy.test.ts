@@ -1,5 +1,6 @@
 import type { LookupAddress } from 'node:dns';
 import type { LookupFunction } from 'node:net';
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { readConfig } from '#config';
 import { acceptConnections } from '#test/raw-server.ts';
@@ -94,6 +95,25 @@ describe('a URL that is refused', () => {
     await expect(urlSource(url, policy, { lookup: answering(addresses) }).open(0)).rejects.toEqual(fails(code));
   });
 
+  test('an IPv4 address that is not public, in whatever parts and radix it is spelled', () => {
+    const byte = fc.nat(255);
+    const octets = fc.oneof(
+      fc.tuple(fc.constantFrom(0, 10, 127, 255), byte, byte, byte),
+      fc.tuple(fc.constant(100), fc.integer({ min: 64, max: 127 }), byte, byte),
+      fc.tuple(fc.constant(172), fc.integer({ min: 16, max: 31 }), byte, byte),
+      fc.tuple(fc.constant(192), fc.constant(168), byte, byte),
+      fc.tuple(fc.constant(169), fc.constant(254), byte, byte),
+    );
+    const radixes = fc.array(fc.constantFrom(8, 10, 16), { minLength: 1, maxLength: 4 });
+    fc.assert(
+      fc.property(octets, radixes, fc.constantFrom('', '.'), (address, spelled, dot) => {
+        expect(() => policy.parse(`http://${spell(address, spelled)}${dot}/`)).toThrow(fails('URL_NOT_ALLOWED'));
+        expect(() => policy.parse(`http://[::ffff:${address.join('.')}]/`)).toThrow(fails('URL_NOT_ALLOWED'));
+      }),
+    );
+    expect(policy.parse(`http://${spell([8, 8, 4, 4], [16, 8])}/`).hostname).toBe('8.8.4.4');
+  });
+
   test('is never connected to', async () => {
     const victim = await acceptConnections();
     const own = createUrlPolicy(readConfig({ URL_ORIGIN_PORTS: String(victim.port) }).urlOrigins);
@@ -154,4 +174,16 @@ function answering(addresses: readonly string[]): LookupFunction {
     if (all) callback(null, found);
     else callback(null, found[0]?.address ?? '', found[0]?.family ?? 4);
   };
+}
+
+/** An IPv4 address in as many parts as there are radixes; the last part holds the bytes that are left. */
+function spell(octets: readonly number[], radixes: readonly number[]): string {
+  const last = radixes.length - 1;
+  const rest = octets.slice(last).reduce((sum, octet) => sum * 256 + octet, 0);
+  const parts = [...octets.slice(0, last), rest];
+  return parts.map((part, index) => prefixOf(radixes[index]) + part.toString(radixes[index])).join('.');
+}
+
+function prefixOf(radix: number | undefined): string {
+  return { 8: '0', 16: '0x' }[radix ?? 10] ?? '';
 }
