@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { createLastKnown, type LastKnown } from '#cache/last-known.ts';
 import { createUrlCache, type UrlCache } from '#cache/url-cache.ts';
 import type { Config } from '#config';
-import { toAppError } from '#errors';
+import { AppError, toAppError } from '#errors';
 import { createLogger, type Logger } from '#log';
 import { type AuditLog, createAuditLog } from '#metadata/audit-log.ts';
 import { createConvexMetadata } from '#metadata/convex.ts';
@@ -40,12 +40,12 @@ export interface Composed {
   close(): Promise<void>;
 }
 
-/** How long a starting process waits for its first connection to Redis, in milliseconds. */
-const CONNECT_WITHIN = 30_000;
+/** How long a starting process waits for Redis before it goes on without, in milliseconds. */
+const CONNECT_WITHIN = 3_000;
 
 /**
  * Builds a process named `name`. `role` says how it meets an absent Redis. Throws when the signing key
- * cannot be read, or Redis does not answer within 30 s.
+ * cannot be read, or Redis refuses us; one that is away is gone on without, until it comes.
  */
 export async function compose(config: Config, name: string, role: RedisRole): Promise<Composed> {
   const log = createLogger(config, name);
@@ -56,7 +56,10 @@ export async function compose(config: Config, name: string, role: RedisRole): Pr
 
   const ca = config.redis.tlsCa === undefined ? undefined : await readCertificates(config.redis.tlsCa);
   const redis = connectRedis(config.redis.url, role, onError('Redis is not answering'), { ca });
-  await whenConnected(redis, CONNECT_WITHIN);
+  await whenConnected(redis, CONNECT_WITHIN).catch((error: unknown) => {
+    if (!(error instanceof AppError && error.details.away)) throw error;
+    log.warn({ err: error }, 'Redis is away; started without it');
+  });
   const { prefix } = config.redis;
 
   const store = await openStore(config.store, { urlSecret, clock: Date.now });

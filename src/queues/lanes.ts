@@ -22,7 +22,8 @@ export function openLanes(redis: RedisConnection, prefix: string, onError: (erro
       connection: redis,
       prefix: lanePrefix(prefix, lane),
       defaultJobOptions: KEEP,
-      skipWaitingForReady: true,
+      // A queue that looks at a Redis that is not there yet fails for good; one that waits for it does not.
+      skipWaitingForReady: redis.status === 'ready',
     });
     queue.on('error', onError);
     return queue;

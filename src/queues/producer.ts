@@ -107,6 +107,7 @@ export interface ProducerOptions {
 }
 
 export function createProducer({ redis, prefix, limits, clock, onError }: ProducerOptions): Producer {
+  const guarded = guard(redis);
   const lanes = openLanes(redis, prefix, onError);
   const batches = createBatches(redis, prefix);
   const pending = createPendingPacks(redis, prefix);
@@ -117,25 +118,25 @@ export function createProducer({ redis, prefix, limits, clock, onError }: Produc
 
   return {
     lanes,
-    idempotency: guardedAll(createIdempotency(redis, prefix)),
-    staging: guardedAll(createStagingRecords(redis, prefix, lanes.maintenance)),
-    requireRoom: () => guarded(backlog.requireRoom()),
-    accept: (request) => guarded(acceptBatch({ redis, prefix, lanes, batches, pending }, request)),
-    getBatch: (batchId) => guarded(batches.view(batchId)),
-    getJob: (jobId) => guarded(jobs.getJob(jobId)),
-    listJobs: (filter) => guarded(jobs.listJobs(filter)),
-    cancelJob: (jobId) => guarded(jobs.cancelJob(jobId)),
-    watchJob: (jobId, changed) => guarded(jobWatch.watch(jobId, changed)),
+    idempotency: guardedAll(guarded, createIdempotency(redis, prefix)),
+    staging: guardedAll(guarded, createStagingRecords(redis, prefix, lanes.maintenance)),
+    requireRoom: () => guarded(() => backlog.requireRoom()),
+    accept: (request) => guarded(() => acceptBatch({ redis, prefix, lanes, batches, pending }, request)),
+    getBatch: (batchId) => guarded(() => batches.view(batchId)),
+    getJob: (jobId) => guarded(() => jobs.getJob(jobId)),
+    listJobs: (filter) => guarded(() => jobs.listJobs(filter)),
+    cancelJob: (jobId) => guarded(() => jobs.cancelJob(jobId)),
+    watchJob: (jobId, changed) => guarded(() => jobWatch.watch(jobId, changed)),
     async hasWorker() {
-      const workers = await guarded(Promise.all(JOBS.upload.lanes.map((lane) => lanes[lane].getWorkersCount())));
+      const workers = await guarded(() => Promise.all(JOBS.upload.lanes.map((lane) => lanes[lane].getWorkersCount())));
       return workers.some((count) => count > 0);
     },
     async check() {
-      await guarded(redis.set(`${prefix}:check`, '1', 'EX', 60));
+      await guarded(() => redis.set(`${prefix}:check`, '1', 'EX', 60));
     },
     async counts() {
       const entries = await Promise.all(
-        LANES.map(async (lane) => [lane, await guarded(countStates(lanes[lane]))] as const),
+        LANES.map(async (lane) => [lane, await guarded(() => countStates(lanes[lane]))] as const),
       );
       return Object.fromEntries(entries) as Record<Lane, Record<JobView['state'], number>>;
     },
@@ -155,18 +156,24 @@ async function countStates(queue: Queue): Promise<Record<JobView['state'], numbe
   };
 }
 
-/** Every method of a part, `guarded`. */
-function guardedAll<Part extends object>(part: Part): Part {
-  const methods = Object.entries(part).map(([name, method]) => [
-    name,
-    (...args: unknown[]) => guarded((method as (...args: unknown[]) => Promise<unknown>)(...args)),
-  ]);
-  return Object.fromEntries(methods) as Part;
+type Guarded = <T>(work: () => Promise<T>) => Promise<T>;
+
+/** Whatever Redis or BullMQ throws becomes ours; while there is no connection it is thrown at once, for who does not wait. */
+function guard(redis: RedisConnection): Guarded {
+  const waits = redis.options.enableOfflineQueue !== false;
+  return async (work) => {
+    if (!waits && redis.status !== 'ready') throw queueUnavailable(new Error(`The connection is ${redis.status}.`));
+    return work().catch((error: unknown) => {
+      throw error instanceof AppError ? error : queueUnavailable(error);
+    });
+  };
 }
 
-/** Whatever Redis or BullMQ throws, as ours. */
-async function guarded<T>(work: Promise<T>): Promise<T> {
-  return work.catch((error: unknown) => {
-    throw error instanceof AppError ? error : queueUnavailable(error);
-  });
+/** Every method of a part, guarded. */
+function guardedAll<Part extends object>(guarded: Guarded, part: Part): Part {
+  const methods = Object.entries(part).map(([name, method]) => [
+    name,
+    (...args: unknown[]) => guarded(() => (method as (...args: unknown[]) => Promise<unknown>)(...args)),
+  ]);
+  return Object.fromEntries(methods) as Part;
 }

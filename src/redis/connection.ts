@@ -37,7 +37,8 @@ function connectCluster(cluster: Cluster): Cluster {
 
 /**
  * Resolves once the connection has been made; what a process does before its first command. Throws `QUEUE_UNAVAILABLE`,
- * saying why, at once when Redis refuses who we are or we refuse who it is, and after `timeoutMs` when nobody answers.
+ * saying why, at once when Redis refuses who we are or we refuse who it is, and after `timeoutMs` when nobody answers:
+ * then with `details.away`.
  */
 export async function whenConnected(redis: RedisConnection, timeoutMs: number): Promise<void> {
   if (redis.status === 'ready') return;
@@ -52,7 +53,7 @@ export async function whenConnected(redis: RedisConnection, timeoutMs: number): 
     const reason = last ? `: ${last.message || ('code' in last ? last.code : last.name)}` : '';
     reject(
       new AppError('QUEUE_UNAVAILABLE', `Redis did not answer within ${timeoutMs / 1_000} s${reason}.`, {
-        cause: last,
+        ...{ cause: last, details: { away: true } },
       }),
     );
   }, timeoutMs);
