@@ -39,6 +39,12 @@ describe('a flag', () => {
     );
   });
 
+  it('is on for other subjects than another flag of the same percentage', () => {
+    const half = (name: string, index: number) => isOnFor({ name, percentage: 50 }, at(`a_${index}`));
+    const alike = Array.from({ length: 2_000 }, (_, index) => half('one', index) === half('two', index));
+    expect(Math.abs(alike.filter(Boolean).length - 1_000)).toBeLessThan(140);
+  });
+
   it('is off outside its environments and projects', () => {
     const question = at('a_1');
     const flag = { name: 'f', percentage: 100 };
