@@ -124,6 +124,16 @@ describe('the disk store', () => {
     expect(await store.head('staging/a')).toMatchObject({ checksum: sha256(bytes) });
   });
 
+  test('locks nothing, and says so before it stores anything', async () => {
+    const lock = { mode: 'GOVERNANCE', until: Date.now() + 60_000 } as const;
+    expect(await open().canLock()).toBe(false);
+    const refused = { code: 'LOCK_NOT_APPLIED' };
+    await expect(open().put('a', pieces(bytes), { ...text, lock })).rejects.toMatchObject(refused);
+    await open().put('a', pieces(bytes), text);
+    await expect(open().copy('a', 'b', { ...text, lock })).rejects.toMatchObject(refused);
+    expect((await open().list('')).objects.map(({ key }) => key)).toEqual(['a']);
+  });
+
   test('what a crashed process left is removed once it is an hour old', async () => {
     const tmp = join(dir, 'tmp');
     await mkdir(tmp);

@@ -1,6 +1,7 @@
 import type { ObjectLockMode, ServerSideEncryption, StorageClass } from '@aws-sdk/client-s3';
 import { create as contentDisposition } from 'content-disposition';
 import type { S3Config } from '#config';
+import type { ObjectLock } from '#domain';
 import { isStaging } from './keys.ts';
 import type { PutOptions } from './store.ts';
 
@@ -40,9 +41,14 @@ export function objectHeaders(config: S3Config, key: string, options: PutOptions
     ...(config.storageClass === undefined || isStaging(key)
       ? {}
       : { StorageClass: config.storageClass as StorageClass }),
-    ...(Object.keys(config.tags).length === 0 ? {} : { Tagging: new URLSearchParams(config.tags).toString() }),
+    ...(Object.keys(config.tags).length === 0 ? {} : { Tagging: taggingOf(config.tags) }),
     ...(lock === undefined ? {} : { ObjectLockMode: lock.mode, ObjectLockRetainUntilDate: lockedUntil(lock) }),
   };
+}
+
+function taggingOf(tags: S3Config['tags']): string {
+  const pairs = Object.entries(tags).map((pair) => pair.map(encodeURIComponent).join('='));
+  return pairs.join('&');
 }
 
 /** S3 counts in seconds: the first that is not before the time asked for. */

@@ -1,5 +1,6 @@
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { buffer } from 'node:stream/consumers';
+import { GetObjectTaggingCommand, S3Client } from '@aws-sdk/client-s3';
 import { afterEach, describe, expect, test } from 'vitest';
 import { freePort } from '#test/free-port.ts';
 import { pieces, sha256 } from '#test/sources.ts';
@@ -71,6 +72,26 @@ export function describeAnswers(getBucket: () => TestBucket): void {
       await expect(put).rejects.toEqual(fails('SIZE_MISMATCH'));
       expect(await getBucket().open().head(key)).toBeUndefined();
     });
+
+    test.each(ways.flatMap(([name, way]) => [100, 12 * MIB].map((length) => [name, length, way] as const)))(
+      '%s, %i bytes: the tags of the configuration are kept',
+      async (_, length, way) => {
+        const store = getBucket().open({ tags: { team: 'films @home', stage: 'prod' } });
+        const [from, to] = [newKey(), newKey()];
+        await store.put(from, pieces(randomBytes(length)), { ...text, ...way() });
+        await store.copy(from, to, text);
+        const { bucket: Bucket, endpoint = '', region } = getBucket().config;
+        const client = new S3Client({ endpoint, region, forcePathStyle: true });
+        for (const Key of [from, to]) {
+          const { TagSet } = await client.send(new GetObjectTaggingCommand({ Bucket, Key }));
+          expect(TagSet?.map(({ Key: name, Value }) => `${name}=${Value}`).sort()).toEqual([
+            'stage=prod',
+            'team=films @home',
+          ]);
+        }
+        client.destroy();
+      },
+    );
 
     test('a bucket that is not there', async () => {
       const store = getBucket().open({ bucket: 'no-such-bucket' });
