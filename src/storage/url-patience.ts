@@ -32,7 +32,9 @@ export function createPatience(limits: UrlOrigins, window: number, clock: () => 
     async during(work, atMost, giveUp) {
       const started = clock();
       const why =
-        left <= atMost ? `was not read within ${maxSeconds} s of waiting` : `sent nothing for ${atMost / 1_000} s`;
+        left <= atMost
+          ? `was not read within ${maxSeconds} s of waiting`
+          : `let us wait for more than ${atMost / 1_000} s`;
       const timer = setTimeout(() => giveUp(tooSlow(why)), Math.max(0, Math.min(left, atMost)));
       try {
         return await work;

@@ -22,6 +22,7 @@ beforeAll(async () => {
     else if (pathname === '/chunked') response.write(FILM, () => response.end());
     else if (pathname === '/moved') response.writeHead(302, { location: '/film' }).end();
     else if (pathname === '/away') response.writeHead(302, { location: 'http://169.254.169.254/latest/' }).end();
+    else if (pathname === '/huge') response.writeHead(200, { 'content-length': FILM.length + 1 }).write('x');
     else response.writeHead(404).end();
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -85,6 +86,7 @@ describe('files behind URLs', () => {
     const wrong = [
       ['/nothing', {}, 'ORIGIN_NOT_FOUND'],
       ['/away', {}, 'URL_NOT_ALLOWED'],
+      ['/huge', {}, 'TOO_LARGE'],
       ['/film', { size: FILM.length - 1 }, 'SIZE_MISMATCH'],
       ['/film', { checksum: '0'.repeat(64) }, 'CHECKSUM_MISMATCH'],
     ] as const;
