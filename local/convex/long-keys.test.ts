@@ -71,3 +71,22 @@ test('texts of 100 KB are indexed: found, ordered and changed, after a crash too
   expect(await again.mutation(mutation('counters:increase'), { name: long })).toBe(1);
   expect(await inOrder(again)).toEqual(['ort"', 'xxx"', 'xxa"', 'xxb"', 'xx"]']);
 });
+
+test('a document whose key changes behind the cut has its new one, whatever is written first', async () => {
+  const storage = openStorage(await temporaryFolder());
+  onTestFinished(() => storage.close());
+  const id = makeId(1, 1);
+  const keyOf = (tail: string) => INDEX + encodeValue('x'.repeat(3_000)) + encodeValue(tail) + encodeValue(id);
+  const range = { lower: INDEX, upper: pastPrefix(INDEX) };
+  storage.write([[keyOf('1'), '']]);
+  storage.write([
+    [keyOf('2'), ''],
+    [keyOf('1'), null],
+  ]);
+  expect(storage.keys(range, false, 10)).toEqual([keyOf('2')]);
+  storage.write([
+    [keyOf('2'), null],
+    [keyOf('3'), ''],
+  ]);
+  expect(storage.keys(range, false, 10)).toEqual([keyOf('3')]);
+});

@@ -1,19 +1,19 @@
+import { createHash } from 'node:crypto';
 import type { Key, KeyRange } from './index-key.ts';
 
 /**
  * LMDB takes keys of 1,978 bytes at its page size of 4 KiB, Convex any. A longer key is stored cut: its
- * head and the document id at its end, with the part after the head as value. Only entries of indexes
- * are that long, and they have no value of their own. No key is the beginning of another, so cut keys
- * with one head stand together, between the same neighbours as whole; among themselves they are
- * ordered by id, and have to be sorted once they are whole again.
+ * head and a digest of what follows, which itself is the value. Only entries of indexes are that long,
+ * and they have no value of their own. No key is the beginning of another, so cut keys with one head
+ * stand together, between the same neighbours as whole; among themselves they are in the order of
+ * their digests, and have to be sorted once they are whole again.
  */
 const HEAD_BYTES = 1_900;
-/** An encoded document id. */
-const ID_BYTES = 35;
 
 /** What a key is stored under. */
 export function storedKey(key: Key): Key {
-  return key.length > HEAD_BYTES ? headOf(key) + key.slice(-ID_BYTES) : key;
+  const rest = cutOff(key);
+  return rest === undefined ? key : headOf(key) + createHash('sha256').update(rest, 'latin1').digest('base64');
 }
 
 /** The value to store with a key that was cut, undefined for one that is whole. */
