@@ -75,6 +75,11 @@ describe('with Convex away', () => {
     expect(await json(await api.call(`/v1/assets/${assetId}`))).not.toHaveProperty('stale');
   });
 
+  test('an asset just accepted has no URL yet, rather than being unknown', async () => {
+    const { assetId } = await upload();
+    expect(await refusal(await api.call(`/v1/assets/${assetId}/url`))).toEqual([503, 'NOT_READY', '5']);
+  });
+
   test('an asset just accepted is shown, once its batch has ended with its end', async () => {
     const { batchId, assetId } = await upload();
     await api.outbox.flush();

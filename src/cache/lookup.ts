@@ -14,7 +14,7 @@ export type Sought = Found | AppError;
 
 /** Memory, Redis, then Convex, with one search at a time for each id. */
 export interface Lookup {
-  /** Ids that Convex does not know are left out. */
+  /** Ids of which there is neither a row nor news of one are left out. */
   findMany(assetIds: readonly string[]): Promise<Map<string, Sought>>;
   /** Keeps a newer URL where the asset is remembered already. */
   refresh(entry: UrlEntry): Promise<void>;
@@ -65,6 +65,7 @@ export function createLookup({ memory, shared, patience, load, recall, onError }
         const rows = (await load(missing)).map((row) => buried(row, remembered?.get(row.assetId)));
         if (remembered) await fill(rows, remembered, forgotten);
         for (const entry of rows) found.set(entry.assetId, { entry, servedFrom: 'convex' });
+        instead = await withoutRow(missing.filter((assetId) => !found.has(assetId)));
       } catch (error) {
         instead = await fallBack(missing, toAppError(error));
       }
@@ -73,6 +74,16 @@ export function createLookup({ memory, shared, patience, load, recall, onError }
       if (entry.status === 'ready' && !forgotten.has(assetId)) memory.set(assetId, entry);
     }
     return new Map<string, Sought>([...found, ...instead]);
+  }
+
+  /** Assets just accepted, whose rows are on their way, and deleted ones, whose rows are gone. */
+  async function withoutRow(assetIds: readonly string[]): Promise<[string, Sought][]> {
+    if (assetIds.length === 0) return [];
+    return [...(await recall(assetIds))].flatMap(([assetId, entry]): [string, Sought][] => {
+      if (entry === 'deleted') return [[assetId, deletedAsset(assetId)]];
+      // What is ready has a row, or has none any more.
+      return entry.status === 'ready' ? [] : [[assetId, { entry, servedFrom: 'redis' }]];
+    });
   }
 
   /** What is last known of assets that could not be loaded, which is not remembered as found; of the others why not. */

@@ -126,10 +126,10 @@ describe('layers', () => {
   });
 });
 
-describe('with Convex away', () => {
+describe('what is last known', () => {
   const away = () => Promise.reject(new AppError('METADATA_UNAVAILABLE', 'away'));
 
-  test('each id has its own answer: what is remembered, what is last known, that it was deleted, or why not', async () => {
+  test('with Convex away each id has its own answer: what is remembered, what is last known, that it was deleted, or why not', async () => {
     const { rows, known, state, cache, found } = world();
     rows.set('a', entry('a'));
     await found(cache(), 'a');
@@ -155,6 +155,18 @@ describe('with Convex away', () => {
     known.set('a', 'deleted');
     await expect(one.find('a')).rejects.toMatchObject({ code: 'GONE' });
     expect(await redis.exists(`${prefix}:url:a`)).toBe(0);
+  });
+
+  test('with Convex there, an asset on its way is not ready rather than unknown, and only Convex says ready', async () => {
+    const { known, cache, found } = world();
+    known
+      .set('a', entry('a', { status: 'pending' }))
+      .set('b', 'deleted')
+      .set('c', entry('c'));
+    const one = cache();
+    expect([...(await one.findMany(['a', 'b', 'c', 'd'])).keys()].toSorted()).toEqual(['a', 'b']);
+    await expect(one.url(await found(one, 'a'))).rejects.toMatchObject({ code: 'NOT_READY' });
+    await expect(one.find('b')).rejects.toMatchObject({ code: 'GONE' });
   });
 
   test('what Convex refuses is not answered from what is last known', async () => {

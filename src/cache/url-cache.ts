@@ -17,7 +17,10 @@ export interface UrlCachePorts extends Bases {
   readonly clock: () => number;
   /** The rows there are; throws `METADATA_UNAVAILABLE`. */
   readonly load: (assetIds: readonly string[]) => Promise<readonly UrlEntry[]>;
-  /** What is known of the rows while `load` throws that Convex is away; `deleted` for what has a tombstone. */
+  /**
+   * What is known of assets whose row is still on its way, or while `load` throws that Convex is away; `deleted` for
+   * what has a tombstone. Never rejects.
+   */
   readonly recall: (assetIds: readonly string[]) => Promise<ReadonlyMap<string, UrlEntry | 'deleted'>>;
   /** A fresh signed URL, a path when the API serves it. */
   readonly sign: (entry: UrlEntry, options: { download: boolean }) => Promise<{ url: string; expiresAt: number }>;
@@ -33,16 +36,16 @@ export interface ServedUrl extends ChosenUrl {
  * what is last known of an asset is the answer, and of one nobody knows `METADATA_UNAVAILABLE`.
  */
 export interface UrlCache {
-  /** Throws `METADATA_UNAVAILABLE`, or `GONE` when Convex is away and the asset is known to be deleted. */
+  /** Throws `METADATA_UNAVAILABLE`, or `GONE` when there is no row but a tombstone. */
   find(assetId: string): Promise<Found | undefined>;
   /**
-   * One round trip to each layer for all ids, at most 1,000. Those that Convex has no row of are left out; what `find`
+   * One round trip to each layer for all ids, at most 1,000. Those that nobody knows are left out; what `find`
    * would throw stands in the place of what was found.
    */
   findMany(assetIds: readonly string[]): Promise<Map<string, Sought>>;
   /**
-   * A URL for what was found; when it cannot be signed the last one that lives, else the content route. Throws `GONE` when it was deleted, `NOT_READY` before it is stored, `CONFLICT`
-   * when it failed or has no URL of the wished type.
+   * A URL for what was found; when it cannot be signed the last one that lives, else the content route. Throws `GONE`
+   * when it was deleted, `NOT_READY` before it is stored, `CONFLICT` when it failed or has no URL of the wished type.
    */
   url(found: Found, wish?: UrlWish): Promise<ServedUrl>;
   /**
