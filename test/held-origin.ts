@@ -17,6 +17,8 @@ export interface HeldFile {
   release(): void;
   /** Cuts the next requests off after the first bytes. */
   cut(times: number): void;
+  /** Cuts off whoever reads now. */
+  drop(): void;
   /** Resolves once somebody reads it. */
   read(): Promise<void>;
   /** Requests that are open now. */
@@ -59,6 +61,9 @@ export async function startHeldOrigin(): Promise<HeldOrigin> {
         },
         cut: (times) => {
           cuts = times;
+        },
+        drop() {
+          for (const response of open) response.socket?.end();
         },
         read: async () => void (await until(() => requests > 0, { within: 10_000, what: 'the origin to be read' })),
         readers: () => open.size,

@@ -24,7 +24,7 @@ export function someFile(origin: FileOrigin, own: Partial<PlannedFile> = {}): Pl
 }
 
 /** Packs given to a worker's parts, and what becomes of them. */
-export function packWork(parts: WorkerParts) {
+export function packWork(parts: Pick<WorkerParts, 'producer' | 'metadata' | 'stage'>) {
   const { producer, metadata } = parts;
   const request = { entity: { project: 'p', session: 's', scene: 'c' }, correlationId: 'corr', createdBy: 'key' };
   return {

@@ -32,7 +32,7 @@ interface WorkerPartsOptions {
   /** Variables besides those that a test needs anyway. */
   readonly env?: NodeJS.ProcessEnv;
   /** Another process over the same Redis, Convex and folder; that one removes them. */
-  readonly beside?: WorkerParts;
+  readonly beside?: Pick<WorkerParts, 'server' | 'engine' | 'dir'>;
 }
 
 export async function openWorkerParts({ env, beside }: WorkerPartsOptions = {}): Promise<WorkerParts> {

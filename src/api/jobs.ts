@@ -1,13 +1,16 @@
 import type { RequestHandler, Router } from 'express';
 import { AppError } from '#errors';
-import { type Access, callerOf } from './auth.ts';
+import { type Access, callerOf, scoped } from './auth.ts';
+import { correlationIdOf } from './correlation.ts';
+import { jobEvents } from './job-events.ts';
 import { parse } from './parse.ts';
 import type { ApiPorts } from './ports.ts';
 import { resource } from './resource.ts';
 import { jobParams, jobsQuery } from './schemas.ts';
 
-/** `GET /v1/jobs/:jobId` and `GET /v1/jobs?state=&project=&limit=`. */
-export function jobs(router: Router, { producer }: ApiPorts, access: Access): void {
+/** `GET` and `DELETE /v1/jobs/:jobId`, `GET /v1/jobs/:jobId/events`, and `GET /v1/jobs?state=&project=&limit=`. */
+export function jobs(router: Router, ports: ApiPorts, access: Access): void {
+  const { producer, audit } = ports;
   const get: RequestHandler = async (req, res) => {
     const { jobId } = parse(jobParams, req.params);
     const job = await producer.getJob(jobId);
@@ -15,6 +18,24 @@ export function jobs(router: Router, { producer }: ApiPorts, access: Access): vo
       throw new AppError('NOT_FOUND', `There is no job ${jobId}.`);
     }
     res.json(job);
+  };
+  const cancel: RequestHandler = async (req, res) => {
+    const { jobId } = parse(jobParams, req.params);
+    const caller = callerOf(res);
+    const found = await producer.getJob(jobId);
+    const job =
+      found && (await access.allows(caller, 'assets:write', found.project)) && (await producer.cancelJob(jobId));
+    if (!job) throw new AppError('NOT_FOUND', `There is no job ${jobId}.`);
+    // Sent again it is recorded once.
+    await audit.record({
+      entryId: `jobs.cancel:${jobId}`,
+      actor: { kind: caller.kind, id: caller.id },
+      action: 'jobs.cancel',
+      target: jobId,
+      project: job.project,
+      correlationId: correlationIdOf(res),
+    });
+    res.status(job.state === 'completed' ? 200 : 202).json(job);
   };
   const list: RequestHandler = async (req, res) => {
     const filter = parse(jobsQuery, req.query);
@@ -24,5 +45,6 @@ export function jobs(router: Router, { producer }: ApiPorts, access: Access): vo
     res.json({ jobs: await producer.listJobs(filter) });
   };
   resource(router, '/v1/jobs', { get: list });
-  resource(router, '/v1/jobs/:jobId', { get });
+  resource(router, '/v1/jobs/:jobId', { get, delete: [scoped(access, 'assets:write'), cancel] });
+  resource(router, '/v1/jobs/:jobId/events', { get: jobEvents(ports, access) });
 }

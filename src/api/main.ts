@@ -9,8 +9,10 @@ import { serve } from './serve.ts';
 await runProcess(async (config) => {
   const parts = await compose(config, 'api', 'caller');
   const { log, signingKey, urlSecret } = parts;
+  const closing = new AbortController();
   const api = createApi({
     ...parts,
+    closing: closing.signal,
     clock: Date.now,
     verifyViewer: (token) => verifyViewerToken(signingKey, token),
     verifyDiskUrl: (pathAndQuery) => verifyDiskUrl(urlSecret, pathAndQuery, Date.now()),
@@ -19,6 +21,7 @@ await runProcess(async (config) => {
   log.info({ host: config.host, port: serving.port }, 'The API serves');
   return {
     async close() {
+      closing.abort();
       await serving.close();
       await parts.close();
     },
