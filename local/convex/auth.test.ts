@@ -137,3 +137,9 @@ test('an admin acts as somebody; the key may come from the environment, which fu
   expect(await client.query(query('notes/whoami:adminKey'), {})).toBeNull();
   await expect(client.mutation(mutation('messages:purge'), { channel: 'x' })).rejects.toThrow('public function');
 });
+
+test('an HTTP action sees who a token names', async () => {
+  const { siteUrl } = await start();
+  const headers = { authorization: `Bearer ${await token()}` };
+  expect(await (await fetch(`${siteUrl}/whoami`, { headers })).json()).toMatchObject({ subject: 'somebody' });
+});

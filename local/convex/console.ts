@@ -9,7 +9,7 @@ const CUT = ' (truncated due to length)';
 export function captureConsole(): void {
   const lines = Object.entries(LEVELS).map(([method, level]) => {
     const print = (...values: unknown[]) => {
-      const line = `[${level}] ${cut(values.map((value) => inspect(value)).join(' '))}`;
+      const line = `[${level}] ${cut(values.map((value) => inspect(value, { maxStringLength: null })).join(' '))}`;
       const call = currentCall.getStore();
       process.stderr.write(call ? `${call.path} ${line}\n` : `${line}\n`);
       if (call) keep(line, call.logLines);
