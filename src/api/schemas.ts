@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { ASSET_TYPES, type AssetType, belongsToScene } from '#domain';
+import { ASSET_TYPES, type AssetType, belongsToScene, LOCK_MODES } from '#domain';
 import { wholeNumber } from '#mistakes';
 import { metadataErrors } from './metadata-rules.ts';
 
@@ -67,6 +67,12 @@ const metadata = z
   })
   .default({});
 
+/** Object Lock of the stored file; `until` becomes milliseconds since the epoch. */
+const lock = z.strictObject({
+  mode: z.enum(LOCK_MODES),
+  until: z.iso.datetime({ offset: true, error: 'Must be a time like 2027-01-01T00:00:00Z.' }).transform(Date.parse),
+});
+
 const file = z.strictObject({
   assetType,
   filename,
@@ -76,6 +82,7 @@ const file = z.strictObject({
   size: z.int().min(0).optional(),
   visibility: visibility.default('private'),
   metadata,
+  lock: lock.optional(),
 });
 
 export const uploadBody = z

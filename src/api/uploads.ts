@@ -5,6 +5,7 @@ import { logOf } from './correlation.ts';
 import { idempotencyKeyOf, once } from './idempotency.ts';
 import { inFlight } from './in-flight.ts';
 import { intakeOf, takeIn } from './intake.ts';
+import { checkLocks } from './locks.ts';
 import { originLocator } from './origins.ts';
 import { checkCount, jsonBody, parse } from './parse.ts';
 import { planFiles, toPlan } from './plan.ts';
@@ -23,6 +24,7 @@ export function uploads(router: Router, ports: ApiPorts, access: Access): void {
     checkCount(req.body?.files, LIMITS.files, 'files');
     const body = parse(uploadBody, req.body);
     await access.require(callerOf(res), 'assets:write', body.project);
+    await checkLocks(ports, body.files);
     if (dryRun) {
       res.json(toPlan(await planFiles(body, newBatchId(), locate)));
       return;

@@ -24,6 +24,7 @@ export async function storeFile(parts: UploadParts, file: PackFile): Promise<Sto
     filename: file.filename,
     maxSize: run.lane === 'small' && file.size === undefined ? PACKING.unknownFile : undefined,
     metadata: { 'asset-id': file.assetId },
+    lock: file.lock,
     signal,
     onProgress(bytes) {
       time.moved(bytes);

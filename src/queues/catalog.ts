@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { ASSET_TYPES } from '#domain';
+import { ASSET_TYPES, LOCK_MODES } from '#domain';
 import { AppError } from '#errors';
 
 /** A queue each, so that a small script never waits behind a film. */
@@ -34,6 +34,7 @@ const packFile = z.object({
   origin: fileOrigin,
   size: z.int().min(0).optional(),
   checksum: z.string().optional(),
+  lock: z.object({ mode: z.enum(LOCK_MODES), until: z.int() }).optional(),
 });
 export type PackFile = z.infer<typeof packFile>;
 
