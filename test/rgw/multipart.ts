@@ -95,6 +95,18 @@ export function describeMultipart(getBucket: () => TestBucket): void {
       expect(partsSent(proxy)).toContain(1);
     });
 
+    test('an upload that is abandoned by another process leaves nothing, and a second time is fine', async () => {
+      const key = newKey();
+      const journal = await brokenOff(key);
+      const store = getBucket().open();
+      await store.abandon(newKey(), journal);
+      expect(await openUploads(key)).toBe(1);
+      await store.abandon(key, journal);
+      expect(await openUploads(key)).toBe(0);
+      await store.abandon(key, journal);
+      await store.abandon(newKey(), memoryJournal());
+    });
+
     test('an upload that vanished starts anew', async () => {
       const key = newKey();
       const journal = await brokenOff(key);
