@@ -51,7 +51,13 @@ export async function openDeployment(redisUrl: string, shared: NodeJS.ProcessEnv
       stdio: ['ignore', 'pipe', 'pipe'],
       env: {
         ...process.env,
-        ...{ REDIS_URL: redisUrl, CONVEX_URL: engine.url, REELAY_DATA: dir, UPLOAD_ROOTS: dir, LOG_LEVEL: 'warn' },
+        ...{
+          REDIS_URL: redisUrl,
+          CONVEX_URL: engine.url,
+          REELAY_DATA: dir,
+          UPLOAD_ROOTS: join(dir, 'files'),
+          LOG_LEVEL: 'warn',
+        },
         ...{ REELAY_SIGNING_KEY: engine.signingKey, [portName]: String(port), ...shared, ...env },
       },
     });

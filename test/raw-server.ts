@@ -10,7 +10,10 @@ export interface RawServer {
 }
 
 /** Answers each request with exactly these bytes and closes, or as `talk` does; `request` is its head as text. */
-export async function serveRaw(talk: string | ((socket: Socket, request: string) => void)): Promise<RawServer> {
+export async function serveRaw(
+  talk: string | ((socket: Socket, request: string) => void),
+  host = '127.0.0.1',
+): Promise<RawServer> {
   const sockets = new Set<Socket>();
   let connections = 0;
   const server = createServer((socket) => {
@@ -22,7 +25,7 @@ export async function serveRaw(talk: string | ((socket: Socket, request: string)
       else talk(socket, String(head));
     });
   });
-  server.listen(0, '127.0.0.1');
+  server.listen(0, host);
   await once(server, 'listening');
   return {
     port: (server.address() as AddressInfo).port,

@@ -60,7 +60,11 @@ const checksum = z
 
 /** What a file keeps as it is; JSON that fits a Convex row. */
 const metadata = z
-  .record(z.string(), z.unknown())
+  // zod's own record leaves out a key `__proto__` without a word.
+  .custom<Record<string, unknown>>(
+    (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
+    'Must be an object.',
+  )
   .superRefine((value, context) => {
     for (const { path, message } of metadataErrors(value))
       context.addIssue({ code: 'custom', path: [...path], message });

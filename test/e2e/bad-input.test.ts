@@ -1,0 +1,24 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Bench, openBench } from '#test/bad-input/bench.ts';
+import { BAD_INPUT } from '#test/bad-input/rows.ts';
+
+let bench: Bench;
+let before: string;
+const good = () => bench.upload({ origin: { kind: 'path', path: 'good.py' } });
+beforeAll(async () => {
+  bench = await openBench();
+  before = await good();
+});
+afterAll(() => bench.close());
+
+describe.each(Object.entries(BAD_INPUT))('bad input: %s', (_what, rows) => {
+  test.concurrent.each(rows)('$input: $expected', async ({ run, expected }) => {
+    expect(await run(bench)).toBe(expected);
+  });
+});
+
+test('nothing is left behind and good input still goes through', async () => {
+  expect([before, await good()]).toEqual(['ready', 'ready']);
+  expect((await bench.store.list('staging/')).objects).toEqual([]);
+  expect((await bench.store.list('')).objects.filter(({ key }) => key.includes('..'))).toEqual([]);
+});
