@@ -94,8 +94,14 @@ describe('a batch that is committed at its end', () => {
     expect(await api.store.head(good.key)).toBeDefined();
   });
 
-  it('is committed by the replay of a failed pack too, after its end had run', async () => {
-    await serve(ALL);
+  it('is committed by the replay of a failed pack too, while its first end is still at work', async () => {
+    const release = Promise.withResolvers<void>();
+    const { metadata } = api;
+    const applyBatches: Metadata['applyBatches'] = async (updates) => {
+      await release.promise;
+      await metadata.applyBatches(updates);
+    };
+    await serve(ALL, { metadata: { ...metadata, applyBatches } });
     const good = await work.staged(['first']);
     const { files, key } = await work.staged(['late', 'later']);
     const bytes = Buffer.from('latelater');
@@ -111,6 +117,7 @@ describe('a batch that is committed at its end', () => {
     await api.stage(key, bytes);
     await (await api.producer.lanes.small.getJob(failed.jobId))?.retry('failed', { resetAttemptsMade: true });
     for (const { assetId } of files) await work.whenRow(assetId, 'ready');
+    release.resolve();
     expect((await work.whenDone(batchId)).failed).toEqual([]);
     await work.whenJob(failed.jobId, 'completed');
   });
