@@ -39,6 +39,7 @@ const DEBIAN_TOOLS = [
   { name: 'ceph', from: 'ceph-common', why: 'it sets that Ceph up' },
   { name: 'curl', why: 'it asks whether Ceph answers' },
   { name: 'docker-compose', why: 'it checks docker-compose.yml' },
+  { name: 'chromium', why: 'pages are looked at in it' },
 ].map((tool) => ({ ...tool, needed: purpose === 'more', required: true, wayOut: 'Install it by hand.' }));
 
 installPackages();
