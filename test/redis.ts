@@ -36,7 +36,8 @@ export async function startRedis(settings: Readonly<Record<string, string>> = {}
     },
     kill: () => end('SIGKILL'),
     async stop() {
-      await end('SIGTERM');
+      // A replica that writes its first AOF does not heed SIGTERM.
+      await end('SIGKILL');
       await rm(dir, { recursive: true, force: true });
     },
   };
