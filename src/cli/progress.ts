@@ -38,7 +38,7 @@ function openingLines({ phase, files, bytes, already, awaited }: UploadProgress)
   return files > 0 ? [...there, `sending ${count(files, 'file')}, ${sizeText(bytes)}`] : there;
 }
 
-const SENDING = 'sending    {bar} {percentage}% | {files} files | {size} | {rate} | {eta} left';
+const SENDING = 'sending    {bar} {percentage}% | {files} files | {size} | {rate} | {left} left';
 const PROCESSING = 'processing {bar} {value} of {total} files, {duration_formatted}';
 
 function barProgress(output: Output, clock: () => number): Progress {
@@ -55,7 +55,7 @@ function barProgress(output: Output, clock: () => number): Progress {
     files: `${sentFiles.toLocaleString('en')}/${files.toLocaleString('en')}`,
     size: `${sizeText(sentBytes)} of ${sizeText(bytes)}`,
     rate: rate.text(),
-    eta: rate.left(bytes - sentBytes),
+    left: rate.left(bytes - sentBytes),
   });
   return {
     update(progress) {

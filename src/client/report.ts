@@ -9,7 +9,7 @@ export interface FileReport {
   readonly path: string;
   readonly size: number;
   readonly status: 'ready' | 'error' | 'accepted' | 'not sent';
-  /** An earlier run had sent it. */
+  /** The API had it from an earlier run. */
   readonly already?: true;
   readonly assetId?: string | undefined;
   readonly batchId?: string | undefined;
@@ -36,9 +36,9 @@ export function reportOf(
     one.request.files.map(({ name, path, size }, index): FileReport => {
       if ('error' in one) return { name, path, size, status: 'error', error: factsOf(one.error) };
       if (!('accepted' in one)) return { name, path, size, status: 'not sent' };
-      const { batchId, assetIds } = one.accepted;
+      const { batchId, assetIds, before } = one.accepted;
       const assetId = assetIds[index] ?? '';
-      return { name, path, size, ...endOf(batchId, assetId), assetId, batchId };
+      return { name, path, size, ...endOf(batchId, assetId), ...(before && { already: true }), assetId, batchId };
     }),
   );
   return [...earlier, ...now];

@@ -25,6 +25,8 @@ export type Sent =
 export interface AcceptedFiles {
   readonly batchId: string;
   readonly assetIds: string[];
+  /** The API had accepted it before, from an earlier run that saw no answer. */
+  readonly before: boolean;
 }
 
 export interface SendOptions {
@@ -66,9 +68,12 @@ async function send(request: Outgoing, options: SendOptions): Promise<Sent> {
   const post = request.kind === 'form' ? await formPost(request, options) : await inlinePost(request, options);
   await journal?.write({ kind: 'request', key, files: post.files });
   try {
-    const accepted = idsOf(request, await post.send(key));
-    await journal?.write({ kind: 'accepted', key, ...accepted });
-    return { request, accepted };
+    const answer = await post.send(key);
+    const { batchId } = answer;
+    const assetIds = idsOf(request, answer);
+    await journal?.write({ kind: 'accepted', key, batchId, assetIds });
+    const before = request.repeated && answer.outcome === 'duplicate';
+    return { request, accepted: { batchId, assetIds, before } };
   } catch (thrown) {
     if (!(request.repeated && thrown instanceof ReelayError && thrown.code === 'IDEMPOTENCY_MISMATCH')) throw thrown;
     return send({ ...request, key: newKey(), repeated: false }, options);
@@ -144,9 +149,9 @@ function factsOf({ name, size, modifiedAt, assetType }: LocalFile) {
 }
 
 /** Packs have an order of their own, so files are found by name; in a form, whose names are escaped, there is one. */
-function idsOf({ files }: Outgoing, { batchId, jobs }: Accepted): AcceptedFiles {
+function idsOf({ files }: Outgoing, { jobs }: Accepted): string[] {
   const accepted = jobs.flatMap((job) => job.files);
   const byName = Map.groupBy(accepted, ({ filename }) => filename);
   const found = files.map(({ name }) => (files.length === 1 ? accepted[0] : byName.get(name)?.shift()));
-  return { batchId, assetIds: found.map((file) => file?.assetId ?? '') };
+  return found.map((file) => file?.assetId ?? '');
 }

@@ -125,7 +125,11 @@ describe('the next run', () => {
     expect(names()).toEqual(['a.py', 'clip.mp4']);
     await write('new.py', 'n');
     const { files } = await uploadDir();
-    expect(files.map(({ status }) => status)).toEqual(['ready', 'ready', 'ready']);
+    expect(files.map(({ name, status, already = false }) => [name, status, already]).sort()).toEqual([
+      ['a.py', 'ready', true],
+      ['clip.mp4', 'ready', true],
+      ['new.py', 'ready', false],
+    ]);
     expect(names()).toEqual(['a.py', 'clip.mp4', 'new.py']);
   });
 
