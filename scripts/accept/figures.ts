@@ -20,6 +20,10 @@ export function atMost(what: string, value: number, most: number, unit: string):
   return { what, figure: `${round(value)} ${unit}`, goal: `≤ ${most} ${unit}`, met: value <= most };
 }
 
+export function atLeast(what: string, value: number, least: number, unit: string): Figure {
+  return { what, figure: `${round(value)} ${unit}`, goal: `≥ ${least} ${unit}`, met: value >= least };
+}
+
 export function equal(what: string, value: string | number, expected: string | number): Figure {
   return { what, figure: String(value), goal: String(expected), met: value === expected };
 }
@@ -34,9 +38,18 @@ export async function timed<T>(work: () => Promise<T>): Promise<{ seconds: numbe
 }
 
 /** Most memory a process has ever held resident, in MB (10^6 bytes). Linux only. */
-export async function peakResident(pid: number): Promise<number> {
+export function peakResident(pid: number): Promise<number> {
+  return memoryOf(pid, 'VmHWM');
+}
+
+/** Memory a process holds resident now, in MB (10^6 bytes). Linux only. */
+export function resident(pid: number): Promise<number> {
+  return memoryOf(pid, 'VmRSS');
+}
+
+async function memoryOf(pid: number, line: string): Promise<number> {
   const status = await readFile(`/proc/${pid}/status`, 'utf8');
-  const kib = status.match(/^VmHWM:\s+(\d+) kB$/m)?.[1];
-  if (kib === undefined) throw new Error(`/proc/${pid}/status tells no VmHWM.`);
+  const [, kib] = new RegExp(`^${line}:\\s+(\\d+) kB$`, 'm').exec(status) ?? [];
+  if (kib === undefined) throw new Error(`/proc/${pid}/status tells no ${line}.`);
   return (Number(kib) * 1_024) / 1e6;
 }
