@@ -21,6 +21,8 @@ export interface Call {
   readonly cpuMsBefore: number;
   /** Nothing is asked or written any more. */
   ended: boolean;
+  /** Of the request that all this is done for, shared by the calls it leads to. */
+  readonly requestId: string;
   /** The scheduled function this run belongs to. */
   readonly scheduledId: string | undefined;
   /** Nested mutations run one after another, as each is a transaction on top of what is there. */

@@ -7,7 +7,7 @@ import type { History } from './history.ts';
 import type { LiveQuery, LiveResult } from './live.ts';
 import type { Overlay } from './overlay.ts';
 import { findAnswer, type RequestId } from './requests.ts';
-import { findFunction, runFunction } from './runner.ts';
+import { findFunction, type RunOptions, runFunction } from './runner.ts';
 import type { Storage } from './storage.ts';
 import { type MutableRange, Transaction } from './transaction.ts';
 import type { Transactions } from './transactions.ts';
@@ -24,8 +24,8 @@ export interface CallRequest {
   readonly request?: RequestId | undefined;
   /** Shows a query the database as it was at this timestamp. */
   readonly at?: bigint | undefined;
-  /** The scheduled function that calls. */
-  readonly scheduledId?: string | undefined;
+  /** What the call is part of, when an action makes it. */
+  readonly origin?: Pick<RunOptions, 'requestId' | 'scheduledId'>;
 }
 
 export type Answered = Outcome & { readonly timestamp?: bigint };
@@ -57,8 +57,8 @@ export class Calls {
     }
     if (fn.kind === 'query') return (await this.#query(request, null)).outcome;
     if (fn.kind === 'mutation') return this.#mutateOnce(fn, request);
-    const { args, identity, scheduledId } = request;
-    return (await runFunction(fn, args, { identity, transaction: undefined, scheduledId })).outcome;
+    const { args, identity, origin } = request;
+    return (await runFunction(fn, args, { identity, transaction: undefined, ...origin })).outcome;
   }
 
   /** Runs a live query once, and pushes what it read to `reads`. */
@@ -75,8 +75,8 @@ export class Calls {
     const snapshot = this.#host.storage.snapshot();
     try {
       const transaction = new Transaction(snapshot, this.#past(request.at), reads);
-      const { args, identity, scheduledId } = request;
-      return await runFunction(this.#find(request), args, { identity, transaction, journal, scheduledId });
+      const { args, identity, origin } = request;
+      return await runFunction(this.#find(request), args, { identity, transaction, journal, ...origin });
     } catch (refused) {
       return { outcome: failureOf(refused, []), journal: null };
     } finally {
@@ -106,12 +106,12 @@ export class Calls {
     return running;
   }
 
-  async #mutate(fn: RegisteredFunction, { args, identity, request, scheduledId }: CallRequest): Promise<Answered> {
+  async #mutate(fn: RegisteredFunction, { args, identity, request, origin }: CallRequest): Promise<Answered> {
     const { storage, transactions } = this.#host;
     const { result, timestamp } = await transactions.run<Answered>(async (transaction) => {
       const answered = request && findAnswer(storage, request);
       if (answered) return { result: { ok: true, logLines: [], ...answered } };
-      const { outcome } = await runFunction(fn, args, { identity, transaction, scheduledId });
+      const { outcome } = await runFunction(fn, args, { identity, transaction, ...origin });
       return outcome.ok ? { result: outcome, keep: { value: outcome.value, request } } : { result: outcome };
     });
     return timestamp === undefined ? result : { ...result, timestamp };

@@ -1,5 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { keptAdminKey } from './admin-key.ts';
 import { type Authenticator, authenticatorOf } from './auth.ts';
 import { loadFunctions, type ModuleExports } from './bundle.ts';
@@ -110,8 +111,11 @@ async function compose(options: EngineOptions, { modules, storage, environment, 
   const executor = new Executor({ storage, functions, sources: [scheduled, crons], transact });
   const convex = syscallsFor({
     ...{ tables, documents, functions, scheduled, transact },
-    callFromAction: (kind, path, args, { identity, scheduledId }) =>
-      calls.call({ path, args, identity, kind, scheduledId, internal: true }),
+    async callFromAction(kind, path, args, { identity, requestId, scheduledId }) {
+      // An action that asks again and again would leave nobody else a turn.
+      await setImmediate();
+      return calls.call({ path, args, identity, kind, origin: { requestId, scheduledId }, internal: true });
+    },
   });
   Object.assign(globalThis, { Convex: convex });
   captureConsole();

@@ -83,7 +83,10 @@ export class Executor {
         this.#wake();
       },
       // Only an engine that cannot write any more gets here; it is about to end.
-      () => this.stop(),
+      (error: unknown) => {
+        this.stop();
+        process.stderr.write(`Scheduled functions run no more: ${error instanceof Error ? error.message : error}\n`);
+      },
     );
   }
 

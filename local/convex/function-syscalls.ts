@@ -20,8 +20,10 @@ export interface FunctionHost {
 /** The syscalls by which a function calls others, now or later, and learns about itself. */
 export function functionSyscalls(host: FunctionHost): Record<string, Syscall<string | Promise<string>>> {
   const { functions, scheduled } = host;
-  const schedule = (transaction: Transaction, { ts, args = null, ...address }: Fields) =>
-    JSON.stringify(scheduled.schedule(transaction, pathOf(address), args, Number(ts) * 1000));
+  const schedule = (transaction: Transaction, { ts, args = null, ...address }: Fields, { scheduledId }: Call) => {
+    const time = Number(ts) * 1000;
+    return JSON.stringify(scheduled.schedule(transaction, { path: pathOf(address), args, time, by: scheduledId }));
+  };
   const cancel = (transaction: Transaction, { id }: Fields) => {
     scheduled.cancel(transaction, String(id));
     return 'null';
@@ -33,6 +35,9 @@ export function functionSyscalls(host: FunctionHost): Record<string, Syscall<str
   return {
     '1.0/getUserIdentity': (_args, call) => JSON.stringify(claimsOf(call.identity) ?? null),
     '1.0/getFunctionMetadata': (_args, call) => JSON.stringify({ name: call.path, componentPath: '' }),
+    '1.0/getDeploymentMetadata': () => JSON.stringify({ name: 'embedded', region: null, class: 's16' }),
+    '1.0/getRequestMetadata': (_args, { requestId, scheduledId }) =>
+      JSON.stringify({ ...NO_REQUEST, requestId, scheduledFunctionId: scheduledId ?? null }),
     '1.0/runUdf': ({ udfType, args = null, ...address }, call) => {
       const kind = udfType === 'mutation' ? 'mutation' : 'query';
       const fn = findFunction(functions, pathOf(address), { kind, internal: true });
@@ -41,12 +46,15 @@ export function functionSyscalls(host: FunctionHost): Record<string, Syscall<str
     '1.0/actions/query': fromAction('query'),
     '1.0/actions/mutation': fromAction('mutation'),
     '1.0/actions/action': fromAction('action'),
-    '1.0/schedule': (args, call) => schedule(writing(call), args),
+    '1.0/schedule': (args, call) => schedule(writing(call), args, call),
     '1.0/cancel_job': (args, call) => cancel(writing(call), args),
-    '1.0/actions/schedule': (args) => host.transact((transaction) => schedule(transaction, args)),
+    '1.0/actions/schedule': (args, call) => host.transact((transaction) => schedule(transaction, args, call)),
     '1.0/actions/cancel_job': (args) => host.transact((transaction) => cancel(transaction, args)),
   };
 }
+
+/** What the engine does not tell functions about the request behind a call. */
+const NO_REQUEST = { ip: null, userAgent: null, authToken: null };
 
 /** Runs a function within the transaction of another. What it wrote stays when it does not throw. */
 async function runNested(fn: RegisteredFunction, args: JSONValue, call: Call): Promise<string> {

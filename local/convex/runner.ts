@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { JSONValue } from 'convex/values';
 import pLimit from 'p-limit';
 import type { Identity } from './auth.ts';
@@ -14,6 +15,8 @@ export interface RunOptions {
   readonly journal?: string | null;
   /** The call around this one, when there is one: log lines go to it. */
   readonly outer?: Call;
+  /** Set by an action for what it calls. */
+  readonly requestId?: string | undefined;
   /** The scheduled function that runs. */
   readonly scheduledId?: string | undefined;
 }
@@ -74,6 +77,7 @@ export function newCall({ path, kind }: Pick<RegisteredFunction, 'path' | 'kind'
     userMs: 0,
     cpuMsBefore: cpuMs(),
     ended: false,
+    requestId: options.requestId ?? options.outer?.requestId ?? randomUUID(),
     scheduledId: options.scheduledId ?? options.outer?.scheduledId,
     journal: options.journal ?? null,
     nextJournal: null,

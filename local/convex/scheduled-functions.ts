@@ -15,6 +15,14 @@ const FARTHEST_MS = 5 * 366 * 24 * 3_600_000;
 const KEPT_MS = 7 * 24 * 3_600_000;
 const PRUNED_AT_ONCE = 4;
 
+/** What to run and when. `by` is the scheduled function that asks for it. */
+export interface Order {
+  readonly path: string;
+  readonly args: JSONValue;
+  readonly time: number;
+  readonly by?: string | undefined;
+}
+
 /** What `ctx.scheduler` schedules, as documents of `_scheduled_functions`: written with the transaction that schedules. */
 export class ScheduledFunctions implements WorkSource {
   readonly waiting: KeyRange;
@@ -33,8 +41,13 @@ export class ScheduledFunctions implements WorkSource {
     this.waiting = stateRange(this.#byState, 'pending');
   }
 
-  /** Schedules a function for `time`; its id. Throws when there is no such function, or the time is too far off. */
-  schedule(transaction: Transaction, path: string, args: JSONValue, time: number, now = Date.now()): string {
+  /**
+   * Schedules a function for `time`; its id. What a scheduled function that is canceled meanwhile schedules is
+   * canceled from the start. Throws when there is no such function, or the time is too far off.
+   */
+  schedule(transaction: Transaction, { path, args, time, by }: Order, now = Date.now()): string {
+    const orderer = by === undefined ? undefined : this.#find(transaction, by);
+    const ended = orderer && isIn(orderer, 'canceled') ? { completedTime: now } : undefined;
     const name = this.#nameOf(path);
     if (Math.abs(time - now) > FARTHEST_MS) {
       const direction = time > now ? 'future' : 'past';
@@ -46,7 +59,8 @@ export class ScheduledFunctions implements WorkSource {
       args: [args],
       // The time came as seconds: what the division took away is put back.
       scheduledTime: Math.round(time * 1000) / 1000,
-      state: { kind: 'pending' },
+      state: { kind: ended ? 'canceled' : 'pending' },
+      ...ended,
     });
   }
 

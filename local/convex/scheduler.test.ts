@@ -74,6 +74,17 @@ test('actions schedule and cancel, and are scheduled', async () => {
   expect(await state(canceled ?? '')).toEqual({ kind: 'canceled' });
 });
 
+test('an action learns which it is, and what it schedules once it is canceled never runs', async () => {
+  const id = await schedule('knows', 'jobs:actWhenCanceled');
+  await vi.waitFor(async () => expect(await count('knows')).toBe(1), patience);
+  const before = await connect().query(query('jobs:states'), {});
+  await connect().mutation(mutation('jobs:cancel'), { id });
+  await vi.waitFor(async () => expect(await count('knows, done')).toBe(1), patience);
+  const after = await connect().query(query('jobs:states'), {});
+  expect(after.canceled - (before.canceled ?? 0)).toBe(2);
+  expect(await count('knows, late')).toBe(0);
+});
+
 test('mistakes are told where they are made, and functions cannot write to the table', async () => {
   expect(await refusal(schedule('x', 'nowhere:at'))).toContain(
     'Attempted to schedule function at nonexistent path: nowhere.js',
