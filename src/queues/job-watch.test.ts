@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
-import { connectRedis, type RedisConnection, whenConnected } from '#redis/connection.ts';
+import { connectRedis, openBlocking, type RedisConnection, whenConnected } from '#redis/connection.ts';
 import { startRedis, type TestRedis } from '#test/redis.ts';
 import { until } from '#test/until.ts';
 import { createJobWatch, type JobWatch } from './job-watch.ts';
@@ -54,4 +54,11 @@ it('tells nobody who left, and still those who stayed', async () => {
   await add('mine-0');
   await until(() => stayed > 0, { within: 5_000, what: 'news of the job' });
   expect(left).toBe(0);
+});
+
+it('waits on connections that outlast the 10 s BullMQ waits for an event', () => {
+  const blocking = openBlocking(redis);
+  expect(blocking.options).toMatchObject({ enableOfflineQueue: true, maxRetriesPerRequest: null });
+  expect(blocking.options).not.toHaveProperty('commandTimeout', expect.any(Number));
+  expect((blocking.options as { socketTimeout?: number }).socketTimeout).toBeGreaterThan(11_000);
 });

@@ -1,7 +1,7 @@
 import { Cluster, Redis } from 'ioredis';
 import { AppError } from '#errors';
 import { redisAddress } from './address.ts';
-import { clusterOptions, type RedisRole, type RedisTrust, redisOptions } from './options.ts';
+import { BLOCKING, clusterOptions, type RedisRole, type RedisTrust, redisOptions } from './options.ts';
 
 export type { RedisRole } from './options.ts';
 
@@ -99,15 +99,11 @@ export function queueUnavailable(cause: unknown): AppError {
   return new AppError('QUEUE_UNAVAILABLE', answered ? 'Redis refused the command.' : 'Redis is away.', { cause });
 }
 
-/** For commands that wait for their answer, to where `redis` leads: it connects when it is first used, and cuts no answer short. */
+/** For commands that wait for their answer, to where `redis` leads, whatever its role; what it is closed by is up to the caller. */
 export function openBlocking(redis: RedisConnection): RedisConnection {
-  const options = { lazyConnect: true, enableOfflineQueue: true, maxRetriesPerRequest: null };
-  return redis.isCluster
-    ? (redis as Cluster).duplicate(undefined, {
-        lazyConnect: true,
-        redisOptions: { ...options, commandTimeout: undefined },
-      })
-    : (redis as Redis).duplicate({ ...options, commandTimeout: undefined });
+  return redis instanceof Cluster
+    ? redis.duplicate(undefined, { lazyConnect: true, redisOptions: BLOCKING })
+    : redis.duplicate(BLOCKING);
 }
 
 /** One more connection to where `redis` leads, of the same role; what it is closed by is up to the caller. */

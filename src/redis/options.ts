@@ -57,6 +57,14 @@ const ROLES = {
   },
 } satisfies Record<RedisRole, RedisOptions & Plain>;
 
+/** Of a connection for commands that wait for their answer: it connects when it is first used, and cuts no answer short. */
+export const BLOCKING = {
+  ...ROLES.worker,
+  commandTimeout: undefined,
+  enableOfflineQueue: true,
+  lazyConnect: true,
+} satisfies RedisOptions;
+
 /** Milliseconds before attempt number `times` to reach a server. */
 const between = (times: number): number => Math.min(times * 100, 2_000);
 const SENTINEL_COMMAND_MS = 2_000;
