@@ -16,6 +16,7 @@ import { createProducer, type Producer } from '#queues/producer.ts';
 import { readCertificates } from '#redis/certificates.ts';
 import type { RedisConnection } from '#redis/connection.ts';
 import { connectRedis, type RedisRole, whenConnected } from '#redis/connection.ts';
+import { type Keep, openReplicas } from '#redis/replicas.ts';
 import { downloadName } from '#storage/keys.ts';
 import { openStore } from '#storage/open.ts';
 import type { Store } from '#storage/store.ts';
@@ -34,6 +35,7 @@ export interface Composed {
   readonly flags: Flags;
   readonly lastKnown: LastKnown<AssetRow>;
   readonly producer: Producer;
+  readonly keep: Keep;
   readonly urlCache: UrlCache;
   /** Secret of the URLs that the disk store signs and the API serves. */
   readonly urlSecret: Buffer;
@@ -72,7 +74,9 @@ export async function compose(config: Config, name: string, role: RedisRole): Pr
     ...{ redis, prefix, metadata },
     onError: onError('The status outbox could not be flushed'),
   });
+  const replicas = openReplicas(redis, prefix, config.redis.minReplicas);
   const producer = createProducer({
+    keep: replicas.keep,
     ...{ redis, prefix, limits: config.backlog, clock: Date.now },
     onError: onError('A queue had an error'),
   });
@@ -130,11 +134,13 @@ export async function compose(config: Config, name: string, role: RedisRole): Pr
     flags,
     lastKnown,
     producer,
+    keep: replicas.keep,
     urlCache,
     urlSecret,
     async close() {
       await Promise.all([urlCache.close(), producer.close()]);
       await store.close();
+      replicas.close();
       redis.disconnect();
     },
   };

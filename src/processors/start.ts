@@ -15,6 +15,7 @@ import { createPendingPacks } from '#queues/pending-packs.ts';
 import type { Producer } from '#queues/producer.ts';
 import { createStoredFiles } from '#queues/stored-files.ts';
 import type { RedisConnection } from '#redis/connection.ts';
+import type { Keep } from '#redis/replicas.ts';
 import type { Store } from '#storage/store.ts';
 import { batchEndProcessor } from './batch-end.ts';
 import { serveMetrics } from './metrics-server.ts';
@@ -37,16 +38,18 @@ export interface WorkerPorts {
   readonly outbox: StatusOutbox;
   readonly audit: AuditLog;
   readonly producer: Producer;
+  /** How a write outlives a failover of Redis; the master alone has it unless given. */
+  readonly keep?: Keep | undefined;
   close(): Promise<void>;
 }
 
 /** Starts a worker on `config.lanes`; its metrics are at `config.metricsPort`. */
 export async function startWorker(parts: WorkerPorts, config: Config): Promise<{ close(): Promise<void> }> {
-  const { redis, log, metrics, store, metadata, outbox, audit, producer } = parts;
+  const { redis, log, metrics, store, metadata, outbox, audit, producer, keep } = parts;
   const { prefix } = config.redis;
-  const batches = createBatches(redis, prefix);
+  const batches = createBatches(redis, prefix, keep);
   const pending = createPendingPacks(redis, prefix);
-  const followUps = createFollowUps(producer.lanes, pending);
+  const followUps = createFollowUps(producer.lanes, pending, keep);
   const commits = createCommitLoader({ metadata, onFlush: ({ ms }) => metrics.commitSeconds.observe(ms / 1_000) });
 
   const cancellations = createCancellations(redis, prefix);
@@ -78,7 +81,17 @@ export async function startWorker(parts: WorkerPorts, config: Config): Promise<{
   // Before the first job is taken: a port that is taken ends the process here.
   const server = await serveMetrics(metrics, config.host, config.metricsPort);
   const workers = config.lanes.map((lane) =>
-    startLaneWorker(lane, { redis, prefix, processors, pending, log, metrics, onUnreadable, random: Math.random }),
+    startLaneWorker(lane, {
+      redis,
+      prefix,
+      keep,
+      processors,
+      pending,
+      log,
+      metrics,
+      onUnreadable,
+      random: Math.random,
+    }),
   );
   outbox.start();
   audit.start();

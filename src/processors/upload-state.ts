@@ -74,7 +74,7 @@ export async function readUploadState(facts: JobFacts): Promise<UploadState> {
       );
     },
     writeTrouble: (error, trouble) =>
-      facts.write({
+      facts.writeForGood({
         ...Object.fromEntries(trouble?.tries.map(([assetId, tries]) => [`tries:${assetId}`, String(tries)]) ?? []),
         [ERROR_FIELD]: JSON.stringify(error.toFacts()),
         [RETRY_FIELD]: String(trouble?.retryAt ?? ''),

@@ -19,6 +19,7 @@ import { lanePrefix } from '#queues/lanes.ts';
 import type { PendingPacks } from '#queues/pending-packs.ts';
 import { toJobError } from '#queues/redis-errors.ts';
 import type { RedisConnection } from '#redis/connection.ts';
+import type { Keep } from '#redis/replicas.ts';
 import { PARKED, watchLocks } from './lock-watch.ts';
 import type { Outcome, Processors, Run } from './run.ts';
 import { shortWait, waitAfterAttempt } from './waits.ts';
@@ -33,6 +34,7 @@ export interface WorkerParts {
   readonly prefix: string;
   readonly processors: Processors;
   readonly pending: PendingPacks;
+  readonly keep?: Keep | undefined;
   readonly log: Logger;
   readonly metrics: Metrics;
   /** Told of an upload job whose data are not of this version's form, before it fails. */
@@ -188,7 +190,7 @@ function openRun(parts: WorkerParts, lane: Lane, job: Job, token: string, signal
     attempt: job.attemptsMade + 1,
     maxAttempts: job.opts.attempts ?? 1,
     signal,
-    facts: openJobFacts(parts.redis, parts.prefix, lane, jobId, token),
+    facts: openJobFacts(parts.redis, parts.prefix, lane, jobId, token, parts.keep),
     nextFence: (generation) => [generation, starts, ++sequence],
     progress(fraction) {
       if (fraction <= shown) return;

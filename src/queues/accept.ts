@@ -2,6 +2,7 @@ import type { BulkJobOptions } from 'bullmq';
 import { AppError } from '#errors';
 import type { RedisConnection } from '#redis/connection.ts';
 import { queueUnavailable } from '#redis/connection.ts';
+import { type Keep, keepOnMaster } from '#redis/replicas.ts';
 import { defineScript } from '#redis/script.ts';
 import type { Batches } from './batches.ts';
 import { JOBS, type Lane, type Pack, type PackFile } from './catalog.ts';
@@ -16,6 +17,7 @@ interface AcceptParts {
   readonly lanes: Lanes;
   readonly batches: Batches;
   readonly pending: PendingPacks;
+  readonly keep?: Keep | undefined;
 }
 
 /** `addBulk` is one script a job and blocks other clients meanwhile: this many jobs at a time. */
@@ -33,11 +35,18 @@ const takeSequence = defineScript(`
   return string.format('%.0f', first)
 `);
 
+/** What is accepted outlives a failover, as far as `keep` promises it. */
+export async function acceptBatch(parts: AcceptParts, request: AcceptRequest): Promise<AcceptedBatch> {
+  const { keep = keepOnMaster, lanes } = parts;
+  const used = new Set(request.packs.map(({ lane }) => lanes[lane].qualifiedName));
+  return keep([`{${request.batchId}}`, ...used], () => takeIn(parts, request));
+}
+
 /**
  * Record, jobs, mark: in this order, so that a request that dies on the way leaves packs that discard
  * themselves. Ids are the caller's, so the whole can be repeated.
  */
-export async function acceptBatch(parts: AcceptParts, request: AcceptRequest): Promise<AcceptedBatch> {
+async function takeIn(parts: AcceptParts, request: AcceptRequest): Promise<AcceptedBatch> {
   const { batchId, entity, packs } = request;
   const files = packs.flatMap((pack) => pack.files);
   const sizeOf = (some: readonly { size?: number | undefined }[]) =>

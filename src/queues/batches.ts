@@ -1,6 +1,7 @@
 import type { EntityRef } from '#domain';
 import type { ErrorFacts } from '#errors';
 import type { RedisConnection } from '#redis/connection.ts';
+import { type Keep, keepOnMaster } from '#redis/replicas.ts';
 import { defineScript } from '#redis/script.ts';
 import type { BatchView } from './producer.ts';
 
@@ -84,7 +85,8 @@ const finishScript = defineScript(`
   return 0
 `);
 
-export function createBatches(redis: RedisConnection, prefix: string): Batches {
+/** With `keep`, ends of files are told once they outlive a failover. */
+export function createBatches(redis: RedisConnection, prefix: string, keep: Keep = keepOnMaster): Batches {
   const key = (batchId: string) => `${prefix}:batch:{${batchId}}`;
   return {
     async open({ batchId, entity, ...facts }, state) {
@@ -102,7 +104,8 @@ export function createBatches(redis: RedisConnection, prefix: string): Batches {
         FILE + assetId,
         typeof end === 'string' ? end : JSON.stringify(end),
       ]);
-      return { last: (await finishScript(redis, [key(batchId)], [TTL_SECONDS, ...fields])) === 1 };
+      const own = key(batchId);
+      return { last: (await keep([own], () => finishScript(redis, [own], [TTL_SECONDS, ...fields]))) === 1 };
     },
     async view(batchId) {
       const hash = await redis.hgetall(key(batchId));

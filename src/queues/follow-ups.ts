@@ -1,3 +1,4 @@
+import { type Keep, keepOnMaster } from '#redis/replicas.ts';
 import type { Pack } from './catalog.ts';
 import { endJobId } from './ids.ts';
 import { jobOptions, type Lanes } from './lanes.ts';
@@ -11,16 +12,21 @@ export interface FollowUps {
   moveToLarge(jobId: string, pack: Pack): Promise<void>;
 }
 
-export function createFollowUps(lanes: Lanes, pending: PendingPacks): FollowUps {
+/** With `keep`, a job counts as added once it outlives a failover. */
+export function createFollowUps(lanes: Lanes, pending: PendingPacks, keep: Keep = keepOnMaster): FollowUps {
   return {
     async endBatch(batchId, correlationId, replay) {
       // Not kept when done: the same job may be needed again.
       const options = { ...jobOptions('batch-end', endJobId(batchId, replay)), removeOnComplete: true };
-      await lanes.maintenance.add('batch-end', { batchId, correlationId }, options);
+      await keep([lanes.maintenance.qualifiedName], () =>
+        lanes.maintenance.add('batch-end', { batchId, correlationId }, options),
+      );
     },
     async moveToLarge(jobId, pack) {
       const [priority = 1] = await pending.add('large', pack.entity.project, [{ jobId, size: 0 }]);
-      await lanes.large.add('upload', pack, { ...jobOptions('upload', jobId), priority });
+      await keep([lanes.large.qualifiedName], () =>
+        lanes.large.add('upload', pack, { ...jobOptions('upload', jobId), priority }),
+      );
     },
   };
 }

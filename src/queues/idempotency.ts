@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { promisify } from 'node:util';
 import { deflateRaw, inflateRaw } from 'node:zlib';
 import type { RedisConnection } from '#redis/connection.ts';
+import { type Keep, keepOnMaster } from '#redis/replicas.ts';
 import { defineScript } from '#redis/script.ts';
 import { newBatchId } from './ids.ts';
 
@@ -64,13 +65,15 @@ const endScript = defineScript(`
   return 1
 `);
 
-export function createIdempotency(redis: RedisConnection, prefix: string): Idempotency {
+/** With `keep`, a name stands for its batch through a failover. */
+export function createIdempotency(redis: RedisConnection, prefix: string, keep: Keep = keepOnMaster): Idempotency {
   const keyOf = ({ keyId, key }: RequestName) => `${prefix}:idem:{${keyId}:${key}}`;
   return {
     async claim(name, body) {
       const token = randomUUID();
       const args = [body, newBatchId(), token, TTL_SECONDS, TAKEN_OVER_AFTER_MS];
-      const [state, first, second] = (await claimScript(redis, [keyOf(name)], args)) as string[];
+      const claimed = await keep([keyOf(name)], () => claimScript(redis, [keyOf(name)], args));
+      const [state, first, second] = claimed as string[];
       if (state === 'ours') return { state, batchId: first ?? '', token, takenOver: second === 'over' };
       if (state === 'accepted') return { state, answer: await unpack(first ?? '') };
       return { state: state === 'mismatch' ? 'mismatch' : 'busy' };

@@ -1,4 +1,5 @@
 import type { RedisConnection } from '#redis/connection.ts';
+import { type Keep, keepOnMaster } from '#redis/replicas.ts';
 import { defineScript } from '#redis/script.ts';
 import type { Lane } from './catalog.ts';
 import { jobKey } from './lanes.ts';
@@ -11,6 +12,8 @@ export interface JobFacts {
   read(): Promise<Readonly<Record<string, string>>>;
   /** Throws `LockLostError` when the lock is another's by now; nothing is written then. */
   write(fields: Readonly<Record<string, string>>): Promise<void>;
+  /** The same, for what must not be forgotten in a failover: bytes are deleted after it. */
+  writeForGood(fields: Readonly<Record<string, string>>): Promise<void>;
 }
 
 /** The job was taken over by another worker: stop, and leave everything as it is. */
@@ -37,16 +40,15 @@ export function openJobFacts(
   lane: Lane,
   jobId: string,
   token: string,
+  keep: Keep = keepOnMaster,
 ): JobFacts {
   const key = factsKey(prefix, lane, jobId);
-  return {
-    read: () => redis.hgetall(key),
-    async write(fields) {
-      const args = Object.entries(fields).flat();
-      const written = await writeScript(redis, [key, `${jobKey(prefix, lane, jobId)}:lock`], [token, ...args]);
-      if (written !== 1) throw new LockLostError(jobId);
-    },
+  const write = async (fields: Readonly<Record<string, string>>) => {
+    const args = Object.entries(fields).flat();
+    const written = await writeScript(redis, [key, `${jobKey(prefix, lane, jobId)}:lock`], [token, ...args]);
+    if (written !== 1) throw new LockLostError(jobId);
   };
+  return { read: () => redis.hgetall(key), write, writeForGood: (fields) => keep([key], () => write(fields)) };
 }
 
 /** Reads a job's facts without its lock, for showing them. */

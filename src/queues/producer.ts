@@ -3,6 +3,7 @@ import type { EntityRef } from '#domain';
 import { AppError, type ErrorFacts } from '#errors';
 import type { RedisConnection } from '#redis/connection.ts';
 import { queueUnavailable } from '#redis/connection.ts';
+import type { Keep } from '#redis/replicas.ts';
 import { acceptBatch } from './accept.ts';
 import { type BacklogLimits, createBacklog } from './backlog.ts';
 import { createBatches } from './batches.ts';
@@ -101,12 +102,14 @@ export interface ProducerOptions {
   readonly redis: RedisConnection;
   readonly prefix: string;
   readonly limits: BacklogLimits;
+  /** How what is accepted outlives a failover of Redis; the master alone has it unless given. */
+  readonly keep?: Keep | undefined;
   /** Milliseconds since the epoch. */
   readonly clock: () => number;
   readonly onError: (error: Error) => void;
 }
 
-export function createProducer({ redis, prefix, limits, clock, onError }: ProducerOptions): Producer {
+export function createProducer({ redis, prefix, limits, clock, onError, keep }: ProducerOptions): Producer {
   const guarded = guard(redis);
   const lanes = openLanes(redis, prefix, onError);
   const batches = createBatches(redis, prefix);
@@ -118,10 +121,10 @@ export function createProducer({ redis, prefix, limits, clock, onError }: Produc
 
   return {
     lanes,
-    idempotency: guardedAll(guarded, createIdempotency(redis, prefix)),
+    idempotency: guardedAll(guarded, createIdempotency(redis, prefix, keep)),
     staging: guardedAll(guarded, createStagingRecords(redis, prefix, lanes.maintenance)),
     requireRoom: () => guarded(() => backlog.requireRoom()),
-    accept: (request) => guarded(() => acceptBatch({ redis, prefix, lanes, batches, pending }, request)),
+    accept: (request) => guarded(() => acceptBatch({ redis, prefix, lanes, batches, pending, keep }, request)),
     getBatch: (batchId) => guarded(() => batches.view(batchId)),
     getJob: (jobId) => guarded(() => jobs.getJob(jobId)),
     listJobs: (filter) => guarded(() => jobs.listJobs(filter)),

@@ -17,7 +17,9 @@ beforeEach(async () => {
   redis = connectRedis(master.url, 'caller', () => undefined);
   await whenConnected(redis, 5_000);
   await replicaLinked();
-  replicas = await openReplicas(redis, 'test', 1);
+  replicas = openReplicas(redis, 'test', 1);
+  const first = () => replicas.keep(['a'], async () => true).catch(() => false);
+  await until(first, { within: 5_000, what: 'its own connection' });
 });
 afterEach(async () => {
   replicas.close();

@@ -1,9 +1,9 @@
 import { Cluster, type Redis } from 'ioredis';
 import { AppError } from '#errors';
-import { anotherConnection, queueUnavailable, type RedisConnection, whenConnected } from './connection.ts';
+import { anotherConnection, queueUnavailable, type RedisConnection } from './connection.ts';
 
 /**
- * Runs `write` and resolves with its answer once the servers of `keys` have passed on what it wrote to as many replicas as
+ * Runs `write` and resolves with its answer once the servers of `keys` (names with their hash tags) have passed on what it wrote to as many replicas as
  * asked for. Redis itself answers first and replicates then: what it acknowledged last can be lost in a failover.
  * Throws `QUEUE_UNAVAILABLE` when it is not known to be kept; it may be there all the same, so the write must bear
  * being repeated.
@@ -20,23 +20,27 @@ export const keepOnMaster: Keep = (_keys, write) => write();
 
 /** What replicas have not confirmed by then, they have not got; in milliseconds. */
 const WAIT_MS = 1_000;
-const CONNECT_WITHIN = 10_000;
 const BARRIER_SECONDS = 60;
 
 /**
  * Opens what keeps writes on at least `min` replicas; with 0 nothing is opened. It has a connection of its own: one that
  * waits for replicas keeps everybody else on it waiting too.
  */
-export async function openReplicas(redis: RedisConnection, prefix: string, min: number): Promise<Replicas> {
+export function openReplicas(redis: RedisConnection, prefix: string, min: number): Replicas {
   if (min === 0) return { keep: keepOnMaster, close: () => undefined };
   const own = anotherConnection(redis);
   own.on('error', () => undefined);
-  await whenConnected(own, CONNECT_WITHIN);
   /** Each history of writes that was met, by its replication id, and when. A master that takes over begins another. */
   const met = new Map<string, number>();
   let moment = 0;
-  const masters: readonly Pick<Redis, 'info'>[] = own instanceof Cluster ? own.nodes('master') : [own];
-  for (const master of masters) met.set(historyIn(await master.info('replication')), moment);
+
+  /** Before the first write: its master's history must be known by then. */
+  async function meetMasters(): Promise<void> {
+    const masters: readonly Pick<Redis, 'info'>[] = own instanceof Cluster ? own.nodes('master') : [own];
+    if (own.status !== 'ready') throw new Error('there is no connection to Redis yet');
+    const histories = await Promise.all(masters.map(async (master) => historyIn(await master.info('replication'))));
+    for (const history of histories) met.set(history, moment);
+  }
 
   /** `since` is a moment before the write: one to a history met later may have gone to a master that is no more. */
   async function confirm(tag: string, since: number): Promise<void> {
@@ -58,6 +62,7 @@ export async function openReplicas(redis: RedisConnection, prefix: string, min: 
 
   return {
     async keep(keys, write) {
+      if (met.size === 0) await meetMasters().catch(away);
       const since = ++moment;
       const answer = await write();
       try {
@@ -69,6 +74,10 @@ export async function openReplicas(redis: RedisConnection, prefix: string, min: 
     },
     close: () => own.disconnect(),
   };
+}
+
+function away(cause: unknown): never {
+  throw queueUnavailable(cause);
 }
 
 function historyIn(replication: string): string {
