@@ -83,4 +83,6 @@ export interface StoredFacts {
   /** What the store confirmed of the lock asked for. */
   readonly lock?: ObjectLock | undefined;
   readonly versionId?: string | undefined;
+  /** The media type that the bytes told, when nobody declared one. */
+  readonly contentType?: string | undefined;
 }

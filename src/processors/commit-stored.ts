@@ -22,7 +22,7 @@ interface Stored {
 export async function commitStored(ports: CommitPorts, { stored, ...file }: Stored): Promise<void> {
   const { url, expiresAt } = await ports.store.signGet(stored.s3Key, { expiresInSeconds: ports.urlSeconds });
   const result = await ports.commit({
-    facts: file.facts,
+    facts: { ...file.facts, contentType: stored.contentType ?? file.facts.contentType },
     stored,
     url: { s3Url: url, urlExpiresAt: expiresAt },
     uploadedAt: ports.now(),

@@ -2,7 +2,7 @@ import type { StoredFacts } from '#domain';
 import { AppError } from '#errors';
 import type { PackFile } from '#queues/catalog.ts';
 import { PACKING } from '#queues/packing.ts';
-import type { PutOptions } from '#storage/store.ts';
+import { copyTyped, putTyped } from '#storage/typed.ts';
 import { watchTime } from './time-allowance.ts';
 import type { UploadParts } from './upload.ts';
 
@@ -18,7 +18,7 @@ export async function storeFile(parts: UploadParts, file: PackFile): Promise<Sto
   // The store says nothing of a copy while it makes it.
   if (whole && file.size !== undefined) time.moved(file.size);
   const signal = AbortSignal.any([parts.signal, time.signal]);
-  const options: PutOptions = {
+  const options = {
     contentType: file.contentType,
     checksum: file.checksum,
     filename: file.filename,
@@ -26,7 +26,7 @@ export async function storeFile(parts: UploadParts, file: PackFile): Promise<Sto
     metadata: { 'asset-id': file.assetId },
     lock: file.lock,
     signal,
-    onProgress(bytes) {
+    onProgress(bytes: number) {
       time.moved(bytes);
       reporter.progress(file, bytes, file.size);
     },
@@ -35,8 +35,8 @@ export async function storeFile(parts: UploadParts, file: PackFile): Promise<Sto
   };
   try {
     const stored = whole
-      ? await ports.store.copy(origin.key, s3Key, options).catch(missingOrigin)
-      : await ports.store.put(s3Key, await unlessAborted(signal, ports.openOrigin(file)), options);
+      ? await copyTyped(ports.store, origin.key, s3Key, options).catch(missingOrigin)
+      : await putTyped(ports.store, s3Key, await unlessAborted(signal, ports.openOrigin(file)), options);
     if (file.size !== undefined && stored.size !== file.size) {
       throw new AppError('SIZE_MISMATCH', `${file.filename} has ${stored.size} bytes, ${file.size} were announced.`);
     }

@@ -69,8 +69,13 @@ async function* read(source: Source, signal: AbortSignal | undefined): AsyncGene
     for await (const chunk of stream) yield Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk);
   } catch (error) {
     signal?.throwIfAborted();
-    if (error instanceof AppError) throw error;
-    const message = `The origin could not be read: ${error instanceof Error ? error.message : String(error)}`;
-    throw new AppError('ORIGIN_UNREADABLE', message, { cause: error });
+    throw originUnreadable(error);
   }
+}
+
+/** What the failure of a source becomes; our own errors stay what they are. */
+export function originUnreadable(error: unknown): AppError {
+  if (error instanceof AppError) return error;
+  const message = `The origin could not be read: ${error instanceof Error ? error.message : String(error)}`;
+  return new AppError('ORIGIN_UNREADABLE', message, { cause: error });
 }

@@ -1,0 +1,33 @@
+import { buffer } from 'node:stream/consumers';
+import type { StoredFacts } from '#domain';
+import { contentTypeOf, HEAD_BYTES } from './content-type.ts';
+import { withHead } from './peek.ts';
+import type { PutOptions, Source, Store } from './store.ts';
+
+type Typed = PutOptions & { readonly signal: AbortSignal };
+
+/**
+ * `Store.put` under the media type that declaration and bytes agree on; the facts name it when only the bytes told.
+ * Throws `CONTENT_TYPE_MISMATCH` before anything is stored.
+ */
+export function putTyped(store: Store, key: string, source: Source, options: Typed): Promise<StoredFacts> {
+  return withHead(source, HEAD_BYTES, options.signal, (head, whole) =>
+    typed(head, options, (agreed) => store.put(key, whole, agreed)),
+  );
+}
+
+/** The same for `Store.copy`, by the first bytes of what is copied. */
+export async function copyTyped(store: Store, from: string, to: string, options: Typed): Promise<StoredFacts> {
+  const { body } = await store.get(from, { range: { start: 0, end: HEAD_BYTES - 1 }, signal: options.signal });
+  return typed(await buffer(body), options, (agreed) => store.copy(from, to, agreed));
+}
+
+async function typed(
+  head: Buffer,
+  options: PutOptions,
+  keep: (options: PutOptions) => Promise<StoredFacts>,
+): Promise<StoredFacts> {
+  const contentType = await contentTypeOf(head, options.contentType);
+  const stored = await keep({ ...options, contentType });
+  return contentType === options.contentType ? stored : { ...stored, contentType };
+}
