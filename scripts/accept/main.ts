@@ -1,5 +1,6 @@
 import process from 'node:process';
 import { engine } from './engine.ts';
+import { failover } from './failover.ts';
 import type { Chapter } from './figures.ts';
 import { firstUpload } from './first-upload.ts';
 import { largeDisk, largeS3 } from './large-file.ts';
@@ -8,7 +9,17 @@ import { race } from './race.ts';
 import { subscribers } from './subscribers.ts';
 import { uploadDir } from './upload-dir.ts';
 
-const CHAPTERS: readonly Chapter[] = [firstUpload, manySmall, race, subscribers, largeDisk, largeS3, uploadDir, engine];
+const CHAPTERS: readonly Chapter[] = [
+  firstUpload,
+  manySmall,
+  race,
+  subscribers,
+  largeDisk,
+  largeS3,
+  uploadDir,
+  engine,
+  failover,
+];
 
 /** `npm run accept [NAME]`: runs the chapters and prints their figures; exits 1 when one is not met. */
 const [wanted] = process.argv.slice(2);
