@@ -16,9 +16,12 @@ export interface TestRedis {
   start(): Promise<void>;
 }
 
-/** `settings` are those of redis.conf; they come after our own. */
-export async function startRedis(settings: Readonly<Record<string, string>> = {}): Promise<TestRedis> {
+type Settings = Readonly<Record<string, string>>;
+
+/** `given` are settings of redis.conf, which come after our own. */
+export async function startRedis(given: Settings | ((port: number) => Settings) = {}): Promise<TestRedis> {
   const port = await freePort();
+  const settings = typeof given === 'function' ? given(port) : given;
   const dir = await mkdtemp(join(tmpdir(), 'reelay-redis-'));
   let child: ChildProcess | undefined;
 
@@ -54,7 +57,7 @@ const OPTIONS = [
   '--maxmemory-policy noeviction',
 ];
 
-async function launch(dir: string, port: number, settings: Readonly<Record<string, string>>): Promise<ChildProcess> {
+async function launch(dir: string, port: number, settings: Settings): Promise<ChildProcess> {
   const own = OPTIONS.flatMap((option) => option.split(' '));
   const more = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, ...value.split(' ')]);
   const args = ['--port', String(port), '--dir', dir, ...own, ...more];
