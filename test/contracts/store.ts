@@ -45,6 +45,16 @@ export function describeStore(name: string, open: () => Promise<StoreUnderTest>)
 
     describeRefusals(() => under);
 
+    test('reading that is aborted while it begins rejects with the reason', async () => {
+      const key = newKey();
+      await store.put(key, pieces(randomBytes(1_000)), video);
+      const reason = new Error('not wanted any more');
+      const abort = new AbortController();
+      const reading = store.get(key, { signal: abort.signal });
+      abort.abort(reason);
+      await expect(reading).rejects.toBe(reason);
+    });
+
     test.each([
       ['one byte', 1, 1],
       ['a small file', 10_240, 10_240],
