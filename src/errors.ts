@@ -74,6 +74,9 @@ const CODES = {
   INTERNAL: row(500, true, 'An error in Reelay. Try again; if it stays, report the correlation id.'),
 } as const satisfies Record<string, CodeRow>;
 
+/** The table, for what tells of every code there is. */
+export const ERROR_CODES: Readonly<Record<ErrorCode, CodeRow>> = CODES;
+
 /** What a code means: `status` as HTTP, `retryable` when the same call may succeed later, `nextAction` for a person. */
 export interface CodeRow {
   readonly status: number;

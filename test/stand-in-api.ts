@@ -140,6 +140,7 @@ export async function startStandInApi(): Promise<StandInApi> {
       batchId,
       state: done ? 'done' : 'running',
       total: files.length,
+      ...{ project: 'demo', owner: 'k_1' },
       successful: done ? files.filter((file) => !failed.includes(file)).map((file) => file.assetId) : [],
       failed: done ? failed.map(({ assetId }) => ({ assetId, error: storeRejected })) : [],
       size: files.reduce((sum, file) => sum + file.size, 0),
@@ -187,6 +188,8 @@ export async function startStandInApi(): Promise<StandInApi> {
         assetType: 'video_chunk',
         visibility: 'private',
         version: index + 1,
+        ...{ attempt: 1, maxAttempts: 3, s3Key: `projects/demo/${assetId}`, renditions: { status: 'none' } },
+        ...{ metadata: {}, batchId: file.batchId, correlationId: 'c_1', createdAt: 1 },
         somethingNew: true,
       },
     };

@@ -1,5 +1,6 @@
 import type { ErrorRequestHandler, RequestHandler } from 'express';
-import { AppError, type ErrorFacts, toAppError } from '#errors';
+import type { ErrorAnswer } from '#answers';
+import { AppError, toAppError } from '#errors';
 import { correlationIdOf, logOf } from './correlation.ts';
 
 /** Seconds a caller should wait, by status, unless the error's details know better. */
@@ -8,12 +9,8 @@ const RETRY_AFTER: Readonly<Record<number, number>> = { 429: 10, 503: 5 };
 /** Headers that described an answer that did not come about. */
 const STALE_HEADERS = ['Content-Type', 'ETag', 'Last-Modified'];
 
-export interface ErrorBody {
-  readonly error: ErrorFacts & { readonly correlationId: string };
-}
-
 /** An error as a caller sees it. Words of unforeseen errors stay in the log: they may tell too much. */
-export function toBody(error: AppError, correlationId: string): ErrorBody {
+export function toBody(error: AppError, correlationId: string): ErrorAnswer {
   const facts = error.toFacts();
   const shown = error.code === 'INTERNAL' ? { message: 'Something went wrong inside Reelay.', details: {} } : {};
   return { error: { ...facts, ...shown, correlationId } };

@@ -1,9 +1,9 @@
 import { request } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Accepted } from '#answers';
 import { startApi, type TestApi } from '#test/api.ts';
 import { until } from '#test/until.ts';
-import type { UploadAnswer } from './intake.ts';
 
 let api: TestApi;
 beforeAll(async () => {
@@ -11,9 +11,9 @@ beforeAll(async () => {
 });
 afterAll(() => api.close());
 
-async function accepted(response: Response): Promise<UploadAnswer> {
+async function accepted(response: Response): Promise<Accepted> {
   expect(response.status).toBe(202);
-  return (await response.json()) as UploadAnswer;
+  return (await response.json()) as Accepted;
 }
 
 async function codeOf(response: Response): Promise<[number, string]> {
@@ -22,7 +22,7 @@ async function codeOf(response: Response): Promise<[number, string]> {
 }
 
 /** What the jobs of an upload will read, file by file. */
-async function packed(answer: UploadAnswer) {
+async function packed(answer: Accepted) {
   const jobs = await Promise.all(
     answer.jobs.map(({ jobId, lane }) => api.producer.lanes[lane as 'small'].getJob(jobId)),
   );

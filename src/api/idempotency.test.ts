@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Accepted } from '#answers';
 import { connectRedis, type RedisConnection, whenConnected } from '#redis/connection.ts';
 import { type Deployment, openDeployment, type Process } from '#test/deployment.ts';
 import { startRedis, type TestRedis } from '#test/redis.ts';
 import { until } from '#test/until.ts';
 import { newApiKey } from './api-key.ts';
-import type { UploadAnswer } from './intake.ts';
 
 let server: TestRedis;
 let redis: RedisConnection;
@@ -25,7 +25,7 @@ afterAll(async () => {
 
 interface Answer {
   readonly status: number;
-  readonly body: UploadAnswer & { error?: { code: string; message: string } };
+  readonly body: Accepted & { error?: { code: string; message: string } };
 }
 
 const file = (index: number, text: string) => ({

@@ -1,13 +1,14 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Request, Response } from 'express';
 import stringify from 'safe-stable-stringify';
+import type { Accepted } from '#answers';
 import { AppError } from '#errors';
 import type { Claim, Idempotency, RequestName } from '#queues/idempotency.ts';
 import { newBatchId } from '#queues/ids.ts';
 import { callerOf } from './auth.ts';
 import { logOf } from './correlation.ts';
 import { invalid } from './field-error.ts';
-import { sha256, type UploadAnswer } from './intake.ts';
+import { sha256 } from './intake.ts';
 import type { ApiPorts } from './ports.ts';
 import { dropStaged } from './staged.ts';
 
@@ -44,8 +45,8 @@ export async function once(
   { producer, store }: Ports,
   res: Response,
   { key, body, staged }: AskedUpload,
-  work: (batchId: string) => Promise<UploadAnswer>,
-): Promise<UploadAnswer> {
+  work: (batchId: string) => Promise<Accepted>,
+): Promise<Accepted> {
   const log = logOf(res);
   const drop = (error?: unknown) => dropStaged(store, staged, error, log);
   const name = key === undefined ? undefined : { keyId: callerOf(res).id, key };
@@ -55,7 +56,7 @@ export async function once(
       const found = await claimed(producer.idempotency, name, sha256(Buffer.from(stringify(body) ?? '')), res);
       if ('answer' in found) {
         await drop();
-        return { ...(JSON.parse(found.answer) as UploadAnswer), outcome: 'duplicate' };
+        return { ...(JSON.parse(found.answer) as Accepted), outcome: 'duplicate' };
       }
       claim = found;
     }
@@ -70,7 +71,7 @@ export async function once(
   }
 }
 
-function keep(requests: Idempotency, name: RequestName, { token }: Ours, answer: UploadAnswer): Promise<void> {
+function keep(requests: Idempotency, name: RequestName, { token }: Ours, answer: Accepted): Promise<void> {
   return requests.accept(name, token, JSON.stringify(answer));
 }
 

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Response } from 'express';
 import pLimit from 'p-limit';
+import type { Accepted } from '#answers';
 import type { AssetFacts, EntityRef } from '#domain';
 import type { Logger } from '#log';
 import type { StatusUpdate } from '#metadata/metadata.ts';
@@ -29,18 +30,6 @@ export interface Intake {
 export type PlannedFile = Omit<PackFile, 'acceptedSeq' | 'origin'> &
   ({ readonly bytes: Buffer } | { readonly origin: PackFile['origin'] });
 
-/** The answer to an upload. */
-export interface UploadAnswer {
-  readonly batchId: string;
-  readonly outcome: 'created' | 'duplicate';
-  readonly jobs: readonly {
-    readonly jobId: string;
-    readonly lane: string;
-    readonly size: number;
-    readonly files: readonly { readonly assetId: string; readonly filename: string }[];
-  }[];
-}
-
 type Ports = Pick<ApiPorts, 'config' | 'store' | 'producer' | 'outbox' | 'lastKnown' | 'metadata' | 'metrics'>;
 
 /** The facts of the request that `res` answers. */
@@ -65,7 +54,7 @@ export async function takeIn(
   intake: Intake,
   files: readonly PlannedFile[],
   log: Logger,
-): Promise<UploadAnswer> {
+): Promise<Accepted> {
   const { store, producer } = ports;
   const limit = pLimit(STAGING_AT_ONCE);
   const staging = packFiles(files).map(({ lane, files }, index) => {
@@ -137,7 +126,7 @@ function announceBatch({ metadata }: Ports, intake: Intake, total: number, log: 
   metadata.applyBatches([record]).catch((err: unknown) => log.warn({ err, batchId }, 'The batch is not shown yet'));
 }
 
-function toAnswer({ batchId, jobs }: AcceptedBatch): UploadAnswer {
+function toAnswer({ batchId, jobs }: AcceptedBatch): Accepted {
   return {
     batchId,
     outcome: 'created',

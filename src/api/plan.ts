@@ -1,4 +1,5 @@
 import pLimit from 'p-limit';
+import type { Planned } from '#answers';
 import { AppError, toAppError } from '#errors';
 import { assetIdOf } from '#queues/ids.ts';
 import { packFiles } from '#queues/packing.ts';
@@ -33,17 +34,8 @@ export async function planFiles(body: UploadBody, batchId: string, locate: Origi
   return planned.filter((file) => file !== undefined);
 }
 
-/** What a dry run answers: the jobs there would be, with their sizes in bytes. */
-export interface UploadPlan {
-  readonly outcome: 'planned';
-  readonly jobs: readonly {
-    readonly lane: string;
-    readonly size: number;
-    readonly files: readonly { readonly filename: string }[];
-  }[];
-}
-
-export function toPlan(planned: readonly PlannedFile[]): UploadPlan {
+/** What a dry run answers. */
+export function toPlan(planned: readonly PlannedFile[]): Planned {
   const jobs = packFiles(planned).map(({ lane, files }) => ({
     lane,
     size: files.reduce((sum, { size = 0 }) => sum + size, 0),

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { JOB_STATES } from '#answers';
 import { ASSET_TYPES, type AssetType, belongsToScene, LOCK_MODES } from '#domain';
 import { wholeNumber } from '#mistakes';
 import { metadataErrors } from './metadata-rules.ts';
@@ -14,13 +15,24 @@ const visible = (max: number) =>
     .string()
     .refine((text) => text.trim() === text && text !== '', 'Must not be empty, nor start or end with a space.')
     .refine((text) => [...text].length <= max, `Must have at most ${max} characters.`)
-    .regex(VISIBLE, 'Must have visible characters only.');
+    .regex(VISIBLE, 'Must have visible characters only.')
+    .meta({ minLength: 1, maxLength: max });
 
 /** An id a caller gives to a project, session or scene. */
 const externalId = visible(200);
+const project = externalId.describe("The caller's own id of the project.");
+const session = externalId.describe("The caller's own id of the session, unique in its project.");
+const scene = externalId.describe("The caller's own id of the scene, unique in its session.");
+const entityOfFiles = {
+  project,
+  session: session.describe('Made when it is not there.'),
+  scene: scene
+    .optional()
+    .describe('Named for `video_chunk`, `source_code`, `thumbnail` and `subtitle` alone; made when it is not there.'),
+};
 export const filename = visible(255);
-export const assetType = z.enum(ASSET_TYPES);
-export const visibility = z.enum(['private', 'public']);
+export const assetType = z.enum(ASSET_TYPES).describe('What the file is to its scene or session.');
+export const visibility = z.enum(['private', 'public']).describe('Who may ask for its URL.');
 
 /** A media type with plain parameters, as a header can carry it. */
 export const contentType = z
@@ -31,7 +43,10 @@ export const contentType = z
 /** Has a refinement run though fields are wrong already, so that a caller sees every mistake at once. */
 const BESIDE_OTHER_ERRORS = { when: ({ value }: { value: unknown }) => typeof value === 'object' && value !== null };
 
-const ourId = z.string().regex(/^[\w-]{1,128}$/, 'Must be an id that Reelay gave.');
+const ourId = z
+  .string()
+  .regex(/^[\w-]{1,128}$/, 'Must be an id that Reelay gave.')
+  .describe('As an earlier answer gave it.');
 
 const origin = z.discriminatedUnion('kind', [
   z
@@ -43,20 +58,28 @@ const origin = z.discriminatedUnion('kind', [
         .optional(),
       base64: z.base64('Must be base64.').optional(),
     })
-    .refine(({ text, base64 }) => (text === undefined) !== (base64 === undefined), 'Give either text or base64.'),
-  z.strictObject({ kind: z.literal('path'), path: z.string().min(1).max(4_096).regex(VISIBLE) }),
-  z.strictObject({
-    kind: z.literal('url'),
-    url: z.url({ protocol: /^https?$/, error: 'Must be an http or https URL.' }).max(4_096),
-  }),
-  z.strictObject({ kind: z.literal('staged'), stagingId: ourId }),
+    .refine(({ text, base64 }) => (text === undefined) !== (base64 === undefined), 'Give either text or base64.')
+    .describe('The bytes themselves: either `text` (UTF-8) or `base64`.'),
+  z
+    .strictObject({ kind: z.literal('path'), path: z.string().min(1).max(4_096).regex(VISIBLE) })
+    .describe("A file of the API's and the worker's own machine, inside `UPLOAD_ROOTS`."),
+  z
+    .strictObject({
+      kind: z.literal('url'),
+      url: z.url({ protocol: /^https?$/, error: 'Must be an http or https URL.' }).max(4_096),
+    })
+    .describe('A file at a public address.'),
+  z
+    .strictObject({ kind: z.literal('staged'), stagingId: ourId })
+    .describe('Bytes that their owner has put into staging; they make one asset.'),
 ]);
 export type OriginInput = z.infer<typeof origin>;
 
 const checksum = z
   .string()
   .regex(/^[0-9a-fA-F]{64}$/, 'Must be a SHA-256 in hex.')
-  .toLowerCase();
+  .toLowerCase()
+  .describe('SHA-256 in hex; the bytes are held to it.');
 
 /** What a file keeps as it is; JSON that fits a Convex row. */
 const metadata = z
@@ -69,31 +92,37 @@ const metadata = z
     for (const { path, message } of metadataErrors(value))
       context.addIssue({ code: 'custom', path: [...path], message });
   })
-  .default({});
+  .default({})
+  .meta({
+    description: 'Kept with the asset as it is: 16 KiB at the most, 8 levels deep; names start with a letter.',
+    override: { type: 'object' },
+  });
 
 /** Object Lock of the stored file; `until` becomes milliseconds since the epoch. */
-const lock = z.strictObject({
-  mode: z.enum(LOCK_MODES),
-  until: z.iso.datetime({ offset: true, error: 'Must be a time like 2027-01-01T00:00:00Z.' }).transform(Date.parse),
-});
+const lock = z
+  .strictObject({
+    mode: z.enum(LOCK_MODES),
+    until: z.iso.datetime({ offset: true, error: 'Must be a time like 2027-01-01T00:00:00Z.' }).transform(Date.parse),
+  })
+  .describe('Keeps the stored object from being deleted or replaced, where the store has Object Lock.');
 
-const file = z.strictObject({
-  assetType,
-  filename,
-  contentType: contentType.optional(),
-  origin,
-  checksum: checksum.optional(),
-  size: z.int().min(0).optional(),
-  visibility: visibility.default('private'),
-  metadata,
-  lock: lock.optional(),
-});
+const file = z
+  .strictObject({
+    assetType,
+    filename,
+    contentType: contentType.optional().describe('Told from the name when it is left out.'),
+    origin: origin.describe('Where the bytes come from.'),
+    checksum: checksum.optional(),
+    size: z.int().min(0).optional().describe('Bytes; the file is held to it.'),
+    visibility: visibility.default('private'),
+    metadata,
+    lock: lock.optional(),
+  })
+  .meta({ id: 'UploadFile' });
 
 export const uploadBody = z
   .strictObject({
-    project: externalId,
-    session: externalId,
-    scene: externalId.optional(),
+    ...entityOfFiles,
     files: z.array(file).min(1).max(LIMITS.files),
   })
   .superRefine(({ scene, files }, context) => {
@@ -119,12 +148,12 @@ export type UploadBody = z.infer<typeof uploadBody>;
 /** The text fields of a form; its files share them. */
 export const uploadFields = z
   .strictObject({
-    project: externalId,
-    session: externalId,
-    scene: externalId.optional(),
+    ...entityOfFiles,
     assetType,
     visibility: visibility.default('private'),
-    metadata: z.preprocess(readJson, metadata),
+    metadata: z
+      .preprocess(readJson, metadata)
+      .meta({ description: 'An object as JSON, kept with each asset.', override: { type: 'string' } }),
   })
   .superRefine(({ scene, assetType }, context) => {
     const message = sceneError(assetType, scene);
@@ -145,10 +174,10 @@ export const MAX_FILE = 5 * 1024 ** 4;
 
 /** Bytes that their owner will put into staging himself; `parts` makes even a small one an upload in parts. */
 export const stagingBody = z.strictObject({
-  project: externalId,
-  size: z.int().min(1).max(MAX_FILE),
+  project,
+  size: z.int().min(1).max(MAX_FILE).describe('Bytes that will be put there.'),
   checksum: checksum.optional(),
-  parts: z.boolean().optional(),
+  parts: z.boolean().optional().describe('Whether they come in parts; above 64 MiB they do unless told otherwise.'),
 });
 
 /** What is wrong with the scene for a type; nothing when the type itself is wrong, which is said elsewhere. */
@@ -161,33 +190,41 @@ export const assetParams = z.object({ assetId: ourId });
 export const stagingParams = z.object({ stagingId: ourId });
 export const batchParams = z.object({ batchId: ourId });
 export const jobParams = z.object({ jobId: ourId });
-export const entityParams = z.object({ project: externalId, session: externalId, scene: externalId.optional() });
+export const entityParams = z.object({ project, session, scene: scene.optional() });
 
-const flag = z.stringbool({ truthy: ['1', 'true'], falsy: ['0', 'false'] }).default(false);
-const limit = (fallback: number) => wholeNumber(1, LIMITS.page).default(fallback);
+const flag = (what: string) =>
+  z
+    .stringbool({ truthy: ['1', 'true'], falsy: ['0', 'false'] })
+    .default(false)
+    .meta({ description: what, override: { type: 'string', enum: ['1', 'true', '0', 'false'], default: '0' } });
+const limit = (fallback: number) => wholeNumber(1, LIMITS.page).default(fallback).describe('At most so many.');
+const download = flag('A browser saves the file instead of showing it.');
 
-export const uploadQuery = z.strictObject({ dryRun: flag });
+export const uploadQuery = z.strictObject({ dryRun: flag('Plans only: answers with the jobs there would be.') });
 export const formQuery = z.strictObject({});
 export const urlQuery = z.strictObject({
-  redirect: flag,
-  download: flag,
-  type: z.enum(['public', 'signed']).optional(),
+  redirect: flag('Answers 302 with the URL in `Location`.'),
+  download,
+  type: z
+    .enum(['public', 'signed'])
+    .optional()
+    .describe('`public`: the unsigned URL of a public asset; `signed`: one that expires, of any.'),
 });
-export const contentQuery = z.strictObject({ download: flag });
-export const urlsBody = z.strictObject({ assetIds: z.array(ourId).min(1) });
+export const contentQuery = z.strictObject({ download });
+export const urlsBody = z.strictObject({ assetIds: z.array(ourId).min(1).meta({ maxItems: LIMITS.ids }) });
 
 export const listQuery = z.strictObject({
   type: assetType.optional(),
-  history: flag,
-  cursor: z.string().min(1).max(4_096).optional(),
+  history: flag('Includes assets that are no longer current.'),
+  cursor: z.string().min(1).max(4_096).optional().describe('`next` of the page before.'),
   limit: limit(100),
 });
 export const jobsQuery = z.strictObject({
-  state: z.enum(['waiting', 'active', 'delayed', 'completed', 'failed']).default('active'),
-  project: externalId.optional(),
+  state: z.enum(JOB_STATES).default('active'),
+  project: project.optional().describe('A key that is bound to projects has to name one.'),
   limit: limit(50),
 });
 
-const name = visible(200).optional();
-export const sessionBody = z.strictObject({ session: externalId, name });
-export const sceneBody = z.strictObject({ scene: externalId, name });
+const name = visible(200).optional().describe('For people.');
+export const sessionBody = z.strictObject({ session, name });
+export const sceneBody = z.strictObject({ scene, name });

@@ -1,34 +1,14 @@
-import type { StagingRecord, StagingState } from '#queues/staging.ts';
+import type { Staging } from '#answers';
+import type { StagingRecord } from '#queues/staging.ts';
 import type { DirectPart, SignedPut } from '#storage/direct-uploads.ts';
 import type { ApiPorts } from './ports.ts';
-
-/** Staged bytes as their owner sees them: what is there, and while they are open the requests that send the rest. */
-export interface StagingView {
-  readonly stagingId: string;
-  readonly project: string;
-  readonly state: StagingState;
-  /** Bytes announced. */
-  readonly size: number;
-  readonly checksum?: string | undefined;
-  readonly expiresAt: number;
-  /** The batch that uses them. */
-  readonly batchId?: string | undefined;
-  /** One PUT of all bytes. */
-  readonly put?: SignedPut | undefined;
-  /** Bytes of every part but the last. */
-  readonly partSize?: number | undefined;
-  /** The parts so far. */
-  readonly parts?: readonly DirectPart[] | undefined;
-  /** PUTs of the next parts that are missing, 1,000 at the most: ask again once they are sent. */
-  readonly missing?: readonly (DirectPart & SignedPut)[] | undefined;
-}
 
 type Ports = Pick<ApiPorts, 'store' | 'clock' | 'config'>;
 
 /** Requests signed in one answer. */
 const SIGNED = 1_000;
 
-export function createStagingView({ store, clock, config }: Ports): (record: StagingRecord) => Promise<StagingView> {
+export function createStagingView({ store, clock, config }: Ports): (record: StagingRecord) => Promise<Staging> {
   const absolute = (signed: SignedPut): SignedPut =>
     signed.url.startsWith('/') ? { ...signed, url: config.publicUrl + signed.url } : signed;
 

@@ -1,10 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Accepted, Staging } from '#answers';
 import type { Run } from '#processors/run.ts';
 import { stagingExpiryProcessor } from '#processors/staging-expiry.ts';
 import { startApi, type TestApi } from '#test/api.ts';
-import type { UploadAnswer } from './intake.ts';
-import type { StagingView } from './staging-view.ts';
 
 const MIB = 1024 ** 2;
 let api: TestApi;
@@ -15,12 +14,12 @@ afterAll(() => api.close());
 
 const remove = (stagingId: string) => api.call(`/v1/staging/${stagingId}`, { method: 'DELETE' });
 const complete = (stagingId: string) => api.call(`/v1/staging/${stagingId}/complete`, { method: 'POST' });
-const look = async (stagingId: string) => (await api.call(`/v1/staging/${stagingId}`)).json() as Promise<StagingView>;
+const look = async (stagingId: string) => (await api.call(`/v1/staging/${stagingId}`)).json() as Promise<Staging>;
 
-async function begin(own: object): Promise<StagingView> {
+async function begin(own: object): Promise<Staging> {
   const response = await api.post('/v1/staging', { project: 'demo', ...own });
   expect(response.status).toBe(201);
-  return (await response.json()) as StagingView;
+  return (await response.json()) as Staging;
 }
 
 /** Sends bytes as anyone could: the URL is its own permission. */
@@ -57,7 +56,7 @@ test('bytes put whole are used by one upload, which the worker copies inside the
   for (const _ of ['once', 'again']) expect((await complete(view.stagingId)).status).toBe(200);
   const uploaded = await use(view.stagingId);
   expect(uploaded.status).toBe(202);
-  const { batchId, jobs } = (await uploaded.json()) as UploadAnswer;
+  const { batchId, jobs } = (await uploaded.json()) as Accepted;
   const job = await api.producer.lanes.small.getJob(jobs[0]?.jobId ?? '');
   expect(job?.data.files).toMatchObject([{ origin: { kind: 'staged' }, size: 1_000, checksum }]);
   expect(await look(view.stagingId)).toMatchObject({ state: 'used', batchId });

@@ -2,8 +2,8 @@ import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Accepted } from '#answers';
 import { startApi, type TestApi } from '#test/api.ts';
-import type { UploadAnswer } from './intake.ts';
 
 let api: TestApi;
 beforeAll(async () => {
@@ -23,9 +23,9 @@ const at = (url: string) => one({ origin: { kind: 'url', url } });
 const INVALID = [400, 'VALIDATION_FAILED'] as const;
 const upload = (own: object = {}) => ({ project: 'demo', session: 's-1', scene: 'scene-1', files: [script()], ...own });
 
-async function accepted(response: Response): Promise<UploadAnswer> {
+async function accepted(response: Response): Promise<Accepted> {
   expect(response.status).toBe(202);
-  return (await response.json()) as UploadAnswer;
+  return (await response.json()) as Accepted;
 }
 
 async function failure(response: Response) {
@@ -34,7 +34,7 @@ async function failure(response: Response) {
 }
 
 /** What the jobs of an upload will read, file by file. */
-async function packed(answer: UploadAnswer) {
+async function packed(answer: Accepted) {
   const jobs = await Promise.all(
     answer.jobs.map(({ jobId, lane }) => api.producer.lanes[lane as 'small'].getJob(jobId)),
   );

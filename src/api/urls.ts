@@ -1,4 +1,5 @@
 import type { RequestHandler, Router } from 'express';
+import type { AssetUrls } from '#answers';
 import type { UrlWish } from '#cache/choose-url.ts';
 import type { Found } from '#cache/lookup.ts';
 import { requireReady, type ServedUrl } from '#cache/url-cache.ts';
@@ -7,15 +8,12 @@ import { downloadName } from '#storage/keys.ts';
 import { noAsset } from './assets.ts';
 import { type Access, type Caller, callerOf } from './auth.ts';
 import { correlationIdOf } from './correlation.ts';
-import { type ErrorBody, toBody } from './errors.ts';
+import { toBody } from './errors.ts';
 import { checkCount, jsonBody, parse } from './parse.ts';
 import type { ApiPorts } from './ports.ts';
 import { resource } from './resource.ts';
 import { assetParams, contentQuery, LIMITS, urlQuery, urlsBody } from './schemas.ts';
 import { sendObject } from './send-object.ts';
-
-/** One for each id asked for, in their order. */
-type UrlAnswer = { readonly assetId: string } & (ServedUrl | ErrorBody);
 
 /** The URLs of assets, one or many, and the bytes themselves where no URL can be had. */
 export function urls(router: Router, ports: ApiPorts, access: Access): void {
@@ -52,7 +50,7 @@ export function urls(router: Router, ports: ApiPorts, access: Access): void {
     const { assetIds } = parse(urlsBody, req.body);
     const caller = callerOf(res);
     const found = await urlCache.findMany(assetIds);
-    const answers = assetIds.map(async (assetId): Promise<UrlAnswer> => {
+    const answers = assetIds.map(async (assetId): Promise<AssetUrls[number]> => {
       try {
         const one = found.get(assetId);
         if (one instanceof AppError) throw one;

@@ -126,6 +126,8 @@ describe('reads', () => {
       },
       ...{ visibility: 'private', version: api.received.length, size: 1, contentType: 'video/mp4' },
       checksum: sha256('x'),
+      ...{ attempt: 1, maxAttempts: 3, s3Key: `projects/demo/${assetId}`, renditions: { status: 'none' } },
+      ...{ metadata: {}, batchId, correlationId: 'c_1', createdAt: 1 },
     });
     expect(await client().getJob(`${batchId}-0`)).toMatchObject({ state: 'completed', attempts: 1 });
     expect((await client().listJobs({ state: 'completed', limit: 5 })).map((job) => job.jobId)).toContain(
@@ -139,9 +141,9 @@ describe('reads', () => {
   });
 
   test('escape ids and name the entity of a list', async () => {
-    const page = { assets: [], next: null };
+    const page = { assets: [] };
     api.answerOnce('/v1/projects/', 200, {}, page);
-    expect(await client().listAssets({ project: 'a/b', session: 's 1' })).toEqual({ assets: [], next: undefined });
+    expect(await client().listAssets({ project: 'a/b', session: 's 1' })).toEqual({ assets: [] });
     expect(api.requests.at(-1)).toBe('GET /v1/projects/a%2Fb/sessions/s%201/assets');
     api.answerOnce('/v1/projects/', 200, {}, page);
     await client().listAssets(SCENE, { assetType: 'subtitle', history: true });
@@ -151,7 +153,7 @@ describe('reads', () => {
   test('look up many URLs at once, each with its own failure', async () => {
     const found = { assetId: 'a_1', url: 'https://cdn.example/1', expiresAt: 5, servedFrom: 'memory' };
     const { code, message, retryable, nextAction, details } = { ...away, code: 'NOT_FOUND' };
-    const missing = { assetId: 'a_2', error: { code, message, retryable, nextAction, details } };
+    const missing = { assetId: 'a_2', error: { code, message, retryable, nextAction, details, correlationId: 'c_1' } };
     api.answerOnce('/v1/assets/urls', 200, {}, { urls: [found, missing] });
     expect(await client().getAssetUrls(['a_1', 'a_2'])).toEqual([found, missing]);
   });
@@ -169,7 +171,8 @@ describe('waitForBatch', () => {
   test('polls ever slower until done, and shows each change once', async () => {
     const { batchId } = await client().uploadFile({ ...CLIP, filename: 'corrupt.mp4', bytes: Buffer.from('x') });
     for (let i = 0; i < 6; i++) {
-      const running = { batchId, state: 'accepted', total: 1, successful: [], failed: [], size: 1 };
+      const counts = { total: 1, successful: [], failed: [], size: 1, createdAt: 1 };
+      const running = { batchId, project: 'demo', owner: 'k_1', state: 'accepted', ...counts };
       api.answerOnce(`/v1/batches/${batchId}`, 200, {}, running);
     }
     waits.length = 0;

@@ -1,4 +1,3 @@
-import type { AssetType, EntityRef } from '#domain';
 import {
   type Accepted,
   type Asset,
@@ -18,7 +17,8 @@ import {
   job,
   jobs,
   type Planned,
-} from './answers.ts';
+} from '#answers';
+import type { AssetType, EntityRef } from '#domain';
 import type { Seen, Watchable } from './follow.ts';
 import type { CallOptions } from './retry.ts';
 import { createTransport, type Transport, type TransportOptions } from './transport.ts';
@@ -33,8 +33,8 @@ import {
 } from './upload.ts';
 import { createWatch, type WatchOptions } from './watch.ts';
 
+export { JOB_STATES } from '#answers';
 export type { ErrorFacts } from '#errors';
-export { JOB_STATES } from './answers.ts';
 export type { FileContent } from './content.ts';
 export { ReelayError } from './error.ts';
 export type { Metadata, Origin } from './upload.ts';

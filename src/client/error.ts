@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { errorFacts } from '#answers';
 import type { ErrorCode, ErrorFacts } from '#errors';
 
 /** Codes that arise on this side of the wire, beside those of the API's own table. */
@@ -55,16 +56,10 @@ export function factsOf({ code, message, retryable, nextAction, details, correla
   return { code, message, retryable, nextAction, details, correlationId };
 }
 
-/** An error as rows, jobs, batches and answers carry it. */
-export const errorFacts = z.object({
-  code: z.string(),
-  message: z.string(),
-  retryable: z.boolean(),
-  nextAction: z.string(),
-  details: z.record(z.string(), z.unknown()).default({}),
+/** Read with patience: what stands in front of the API may have answered in its place. */
+const errorAnswer = z.object({
+  error: errorFacts.extend({ details: errorFacts.shape.details.default({}), correlationId: z.string().optional() }),
 });
-
-const errorAnswer = z.object({ error: errorFacts.extend({ correlationId: z.string().optional() }) });
 
 /** The error an answer outside 2xx stands for. Reads its body. */
 export async function errorOfResponse(response: Response): Promise<ReelayError> {

@@ -1,6 +1,6 @@
 import { EventSourceParserStream } from 'eventsource-parser/stream';
+import { type Asset, type Batch, type Job, job } from '#answers';
 import type { EntityRef } from '#domain';
-import { type Asset, type Batch, type Job, job } from './answers.ts';
 import { ReelayError } from './error.ts';
 import type { Pause } from './pause.ts';
 

@@ -1,4 +1,4 @@
-import type { Accepted } from './answers.ts';
+import type { Accepted } from '#answers';
 import {
   type ClientOptions,
   createClient as createPortableClient,

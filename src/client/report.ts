@@ -1,4 +1,4 @@
-import type { Batch } from './answers.ts';
+import type { Batch } from '#answers';
 import { factsOf, type PlainFacts } from './error.ts';
 import type { Known } from './resume.ts';
 import type { Sent } from './send.ts';

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import pLimit from 'p-limit';
+import type { Accepted } from '#answers';
 import type { EntityRef, Visibility } from '#domain';
-import type { Accepted } from './answers.ts';
 import type { ReelayClient } from './client.ts';
 import { closedBy, fileUnreadable, ReelayError } from './error.ts';
 import type { Journal, SentFile } from './journal.ts';

@@ -1,6 +1,6 @@
 import pLimit from 'p-limit';
+import type { Batch } from '#answers';
 import type { AssetType, EntityRef, Visibility } from '#domain';
-import type { Batch } from './answers.ts';
 import type { ReelayClient } from './client.ts';
 import { closedBy, ReelayError } from './error.ts';
 import { type Journal, journalPath, openJournal, readJournal } from './journal.ts';

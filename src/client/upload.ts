@@ -1,6 +1,6 @@
 import mime from 'mime';
+import { type Accepted, accepted, type Planned, planned } from '#answers';
 import type { AssetType, EntityRef, Visibility } from '#domain';
-import { type Accepted, accepted, type Planned, planned } from './answers.ts';
 import { type FileContent, type OpenedFile, openContent } from './content.ts';
 import { form } from './form.ts';
 import { newKey } from './key.ts';

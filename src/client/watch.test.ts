@@ -16,10 +16,14 @@ afterAll(() => api.close());
 
 const asset = (assetId: string, status: string) => ({
   ...{ assetId, status, progress: 0, current: false, filename: 'a.py', assetType: 'source_code' },
-  ...{ project: 'demo', session: 's1', visibility: 'private' },
+  ...{ project: 'demo', session: 's1', visibility: 'private', contentType: 'text/x-python', s3Key: assetId },
+  ...{ attempt: 0, maxAttempts: 3, renditions: { status: 'none' }, metadata: {} },
+  ...{ batchId: 'b_1', correlationId: 'c_1', createdAt: 1 },
 });
-const job = (state: Job['state'], progress: number): Job =>
-  ({ jobId: 'b_1-0', lane: 'small', state, progress, attempts: 1, files: [] }) as unknown as Job;
+const job = (state: Job['state'], progress: number): Job => ({
+  ...{ jobId: 'b_1-0', batchId: 'b_1', project: 'demo', lane: 'small' },
+  ...{ state, progress, attempts: 1, maxAttempts: 3, files: [] },
+});
 const event = (data: unknown) => `event: job\ndata: ${JSON.stringify(data)}\n\n`;
 const EVENTS = { 'content-type': 'text/event-stream' };
 

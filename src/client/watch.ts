@@ -1,5 +1,5 @@
+import type { Asset } from '#answers';
 import type { EntityRef } from '#domain';
-import type { Asset } from './answers.ts';
 import type { ListAssetsOptions, ReelayClient } from './client.ts';
 import {
   assetDone,

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Accepted, Asset, Batch } from '#client/answers.ts';
+import type { Accepted, Asset, Batch } from '#answers';
 import { type Stack, startStack } from '#test/stack.ts';
 import { until } from '#test/until.ts';
 
