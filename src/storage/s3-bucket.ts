@@ -23,9 +23,12 @@ export interface S3Limits {
   readonly copyPartSize: number;
 }
 
+const MIB = 1024 ** 2;
+const LIMITS: S3Limits = { partSize: 8 * MIB, parts: 10_000, copySize: 5 * 1024 * MIB, copyPartSize: 512 * MIB };
+
 /** Opens the bucket; nothing is sent yet. */
-export function openBucket(config: S3Config, limits: S3Limits): Bucket {
-  return { ...connectS3(config), name: config.bucket, config, limits };
+export function openBucket(config: S3Config, limits: Partial<S3Limits> = {}): Bucket {
+  return { ...connectS3(config), name: config.bucket, config, limits: { ...LIMITS, ...limits } };
 }
 
 /** HEAD with the checksum, when the store keeps one; undefined when there is no object. */

@@ -13,7 +13,7 @@ export interface Abilities {
 }
 
 /** Keys under it are the adapter's own, and short-lived. */
-const PREFIX = '.reelay/probe-';
+export const PROBE_PREFIX = '.reelay/probe-';
 
 /** Finds out once what the store can do, at the first call; asks again after a failure. */
 export function createProbe(bucket: Bucket): () => Promise<Abilities> {
@@ -30,7 +30,7 @@ export function createProbe(bucket: Bucket): () => Promise<Abilities> {
 /** Puts, heads and deletes a small object. Throws `ENCRYPTION_NOT_APPLIED` before any real bytes are stored without it. */
 async function probe(bucket: Bucket): Promise<Abilities> {
   const { client, name, config } = bucket;
-  const key = PREFIX + randomUUID();
+  const key = PROBE_PREFIX + randomUUID();
   const bytes = Buffer.from(key);
   const sha256 = createHash('sha256').update(bytes).digest();
   const md5 = createHash('md5').update(bytes).digest();

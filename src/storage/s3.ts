@@ -31,14 +31,12 @@ export interface S3StoreOptions {
   readonly limits?: Partial<S3Limits> | undefined;
 }
 
-const MIB = 1024 ** 2;
-const LIMITS: S3Limits = { partSize: 8 * MIB, parts: 10_000, copySize: 5 * 1024 * MIB, copyPartSize: 512 * MIB };
 /** The most that S3 lists, and deletes, in one request. */
 const PAGE = 1_000;
 
 /** The store in a bucket of S3, or of what speaks like it. What the store can do is found out at the first put. */
 export function createS3Store(config: S3Config, { clock, limits }: S3StoreOptions): Store {
-  const bucket = openBucket(config, { ...LIMITS, ...limits });
+  const bucket = openBucket(config, limits);
   const { client, signer, name: Bucket } = bucket;
   const abilities = createProbe(bucket);
   const canLock = createLockCheck(bucket);

@@ -2,6 +2,7 @@ import { afterAll, beforeAll } from 'vitest';
 import { describeAnswers } from './answers.ts';
 import { openTestBucket, type TestBucket } from './bucket.ts';
 import { describeEncryption } from './encryption.ts';
+import { describeExamination } from './examine.ts';
 import { describeLocks } from './locks.ts';
 import { describeMultipart } from './multipart.ts';
 
@@ -16,3 +17,4 @@ describeMultipart(() => bucket);
 describeAnswers(() => bucket);
 describeEncryption(() => bucket);
 describeLocks(() => bucket);
+describeExamination(() => bucket);
