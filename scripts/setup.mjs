@@ -2,7 +2,7 @@
  * Makes a bare machine ready: npm packages, redis-server, ffmpeg. Plain JavaScript, so that any Node from
  * 20 on runs it before node_modules/.bin/node (24) exists. Takes milliseconds when nothing is missing.
  *   node scripts/setup.mjs [up|test|more]    `test` needs every tool, whatever the environment names; `more` also
- *                                            what the tests on Ceph and on docker-compose.yml run, from apt
+ *                                            what the tests on Ceph, Sentinel, Cluster and docker-compose.yml run, from apt
  */
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, readFileSync } from 'node:fs';
@@ -39,6 +39,9 @@ const DEBIAN_TOOLS = [
   { name: 'ceph', from: 'ceph-common', why: 'it sets that Ceph up' },
   { name: 'curl', why: 'it asks whether Ceph answers' },
   { name: 'docker-compose', why: 'it checks docker-compose.yml' },
+  { name: 'redis-sentinel', why: 'it switches to another Redis when one is lost' },
+  { name: 'redis-cli', from: 'redis-tools', why: 'it makes a Cluster of Redis servers' },
+  { name: 'openssl', why: 'it makes the certificates of a Redis over TLS' },
   { name: 'chromium', why: 'pages are looked at in it' },
 ].map((tool) => ({ ...tool, needed: purpose === 'more', required: true, wayOut: 'Install it by hand.' }));
 

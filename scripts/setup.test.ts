@@ -64,7 +64,8 @@ describe('setting up a machine', () => {
   });
 
   it('installs what more tests need at one stroke, by the names of its packages', () => {
-    const more = ['ceph-mon', 'ceph-osd', 'ceph-mgr', 'radosgw', 'ceph', 'curl', 'docker-compose'];
+    const ceph = ['ceph-mon', 'ceph-osd', 'ceph-mgr', 'radosgw', 'ceph', 'curl'];
+    const more = [...ceph, 'docker-compose', 'redis-sentinel', 'redis-cli', 'openssl', 'chromium'];
     for (const name of ['redis-server', 'ffmpeg']) put(name);
     put('apt-get', `[ "$1" = update ] || { ${installing(...more)}; }`);
     if (process.getuid?.() !== 0)
@@ -72,12 +73,15 @@ describe('setting up a machine', () => {
     const { status, said } = setUp('more');
     expect(status).toBe(0);
     expect(said.split('\n').filter((line) => line.includes('is missing ('))).toHaveLength(more.length);
-    expect(said).toContain('ceph-mon ceph-osd ceph-mgr radosgw ceph-common curl docker-compose\n');
+    expect(said).toContain(
+      'ceph-mon ceph-osd ceph-mgr radosgw ceph-common curl docker-compose redis-sentinel redis-tools openssl chromium\n',
+    );
     expect(setUp('more')).toEqual({ status: 0, said: '' });
   });
 
   it('says that more tests need Debian where there is no apt', () => {
-    for (const name of ['redis-server', 'ffmpeg', 'ceph-mon', 'ceph-osd', 'ceph-mgr', 'ceph', 'curl', 'brew'])
+    const redis = ['redis-server', 'redis-sentinel', 'redis-cli', 'openssl'];
+    for (const name of [...redis, 'ffmpeg', 'ceph-mon', 'ceph-osd', 'ceph-mgr', 'ceph', 'curl', 'chromium', 'brew'])
       put(name);
     expect(setUp('more')).toEqual({
       status: 1,
