@@ -1,4 +1,4 @@
-import { setImmediate } from 'node:timers/promises';
+import { setImmediate, setTimeout } from 'node:timers/promises';
 import type { Key } from './index-key.ts';
 import { Overlay } from './overlay.ts';
 import { answerEntries, type RequestId } from './requests.ts';
@@ -20,6 +20,10 @@ interface Listeners {
   readonly committed: (writes: Overlay) => void;
   readonly broken: (error: Error) => void;
 }
+
+/** Part of the last write's time that the next may wait for company, and the most of it in milliseconds. */
+const GATHERING = 0.5;
+const LONGEST_GATHERING = 5;
 
 const LAST_TIMESTAMP = `${META}timestamp`;
 
@@ -51,6 +55,8 @@ export class CommitLog {
   /** The group on its way to the disk: the timestamp it will have brought, and when `latest` says so. */
   beingWritten: { readonly timestamp: bigint; readonly done: Promise<void> } | undefined;
   #broken: Error | undefined;
+  /** Mutations in the last group, and how long its write took. */
+  #last = { size: 0, milliseconds: 0 };
 
   constructor(storage: Storage, tables: Tables, clock: Clock, on: Listeners) {
     this.#storage = storage;
@@ -88,6 +94,7 @@ export class CommitLog {
     // What finishes in this turn of the event loop goes into the first group.
     await setImmediate();
     while (this.#group.length > 0 && !this.#broken) {
+      await this.#gather();
       const group = this.#group;
       const writing = this.#pending;
       this.#group = [];
@@ -97,11 +104,13 @@ export class CommitLog {
       const last = group.at(-1)?.timestamp ?? this.latest;
       this.#on.writing(writing, group[0]?.timestamp ?? last);
       this.beingWritten = { timestamp: last, done: done.promise };
+      const start = performance.now();
       try {
         await this.#storage.commit([...this.#entries(writing, group)]);
       } catch (error) {
         return this.#break(error, group);
       }
+      this.#last = { size: group.length, milliseconds: performance.now() - start };
       this.#writing = undefined;
       this.beingWritten = undefined;
       this.latest = last;
@@ -109,6 +118,15 @@ export class CommitLog {
       this.#on.committed(writing);
       for (const { resolve } of group) resolve();
     }
+  }
+
+  /**
+   * Those just answered are likely to ask again at once. On a slow disk it pays to take them along:
+   * else each of them waits for two writes, that of the others and its own.
+   */
+  async #gather(): Promise<void> {
+    const until = performance.now() + Math.min(this.#last.milliseconds * GATHERING, LONGEST_GATHERING);
+    while (this.#group.length < this.#last.size && until - performance.now() > 1) await setTimeout(1);
   }
 
   #break(error: unknown, group: readonly Waiting[]): void {

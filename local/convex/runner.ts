@@ -7,7 +7,7 @@ import { checkArguments, checkResult } from './function-checks.ts';
 import { canonicalPath, type FunctionKind, type Functions, type RegisteredFunction } from './functions.ts';
 import { DEADLINE_MS } from './limits.ts';
 import type { Transaction } from './transaction.ts';
-import { chargeUserTime, cpuMs, refuseOvertime, startUserTime } from './user-time.ts';
+import { chargeUserTime, recentCpuMs, refuseOvertime, startUserTime } from './user-time.ts';
 
 export interface RunOptions {
   readonly identity: Identity;
@@ -75,7 +75,7 @@ export function newCall({ path, kind }: Pick<RegisteredFunction, 'path' | 'kind'
     inTurn: pLimit(1),
     logLines: options.outer?.logLines ?? [],
     userMs: 0,
-    cpuMsBefore: cpuMs(),
+    cpuMsBefore: recentCpuMs(),
     ended: false,
     requestId: options.requestId ?? options.outer?.requestId ?? randomUUID(),
     scheduledId: options.scheduledId ?? options.outer?.scheduledId,

@@ -9,6 +9,8 @@ import { USER_CODE_MS } from './limits.ts';
  */
 let marked = 0;
 
+const RECENT_MS = 50;
+
 /** The engine's own work ends here: what follows is a function's. */
 export function startUserTime(): void {
   marked = busyMs();
@@ -29,8 +31,16 @@ export function refuseOvertime({ kind, userMs, cpuMsBefore }: Call): void {
   throw new RefusedCall(`Function execution timed out (maximum duration: ${USER_CODE_MS / 1000}s)`);
 }
 
-/** What this process has computed. */
-export function cpuMs(): number {
+let recent = { at: -Infinity, cpuMs: 0 };
+
+/** What this process had computed a moment ago: asking the system at each call would cost more than many a call. */
+export function recentCpuMs(): number {
+  const at = performance.now();
+  if (at - recent.at > RECENT_MS) recent = { at, cpuMs: cpuMs() };
+  return recent.cpuMs;
+}
+
+function cpuMs(): number {
   const { user, system } = process.cpuUsage();
   return (user + system) / 1000;
 }
