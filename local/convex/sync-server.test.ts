@@ -60,6 +60,14 @@ test('a result of 8 MiB reaches the real client, and its changes too', async () 
   for (const { text } of results) expect(text === 'a😀'.repeat(letters / 3)).toBe(true);
 });
 
+test('arguments too large for Convex are refused by name over the websocket, too', async () => {
+  const { url } = await startEngine();
+  const { client } = follow(url, { channel: 'large', letters: 1 });
+  const body = 'x'.repeat(20 * 1024 * 1024);
+  const refusal = client.mutation(mutation('messages:send'), { channel: 'large', body });
+  await expect(refusal).rejects.toThrow('Arguments for messages.js:send are too large');
+});
+
 test('long transitions go in parts, and no other message comes between', async () => {
   const { url } = await startEngine();
   const { frames, send } = await bareClient(url);

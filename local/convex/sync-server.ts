@@ -11,7 +11,8 @@ const CLOSING_MS = 1_000;
 const PING_EVERY_MS = 15_000;
 /** A client that takes nothing for so long has stopped reading. */
 const STUCK_MS = 45_000;
-const LONGEST_MESSAGE = 17 * 1024 * 1024;
+/** Far more than arguments may have: those beyond are refused by name, while a frame beyond this ends the connection. */
+const LONGEST_MESSAGE = 64 * 1024 * 1024;
 
 /**
  * Serves the sync protocol on the websockets of an HTTP server. Returns the way to end them all.
