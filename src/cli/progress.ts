@@ -69,8 +69,8 @@ function barProgress(output: Output, clock: () => number): Progress {
           if (already > 0) output.note(`${count(already, 'file')} already there`);
           if (bytes > 0) open(SENDING).start(bytes, sentBytes, payload(progress));
         }
-      } else if (begins) open(PROCESSING).start(awaited, ended);
-      else bar?.update(ended);
+      } else if (begins && awaited > 0) open(PROCESSING).start(awaited, ended);
+      else if (!begins) bar?.update(ended);
     },
     line: () => {},
     note(text) {

@@ -18,6 +18,9 @@ interface UploadOptions extends EntityRef {
   readonly dryRun?: boolean;
 }
 
+/** Batches named when an upload ends early. */
+const NAMED = 10;
+
 const EXTENSIONS = Map.groupBy(Object.entries(TYPES_BY_EXTENSION), ([, type]) => type);
 
 const HELP = `
@@ -80,9 +83,7 @@ async function run(context: Context, options: UploadOptions): Promise<ExitCode> 
     return report.every(({ status }) => status === 'ready' || status === 'accepted') ? EXIT.ok : EXIT.failed;
   } catch (thrown) {
     progress.stop();
-    for (const one of sent) {
-      if ('accepted' in one) output.note(`accepted, and goes on: reelay watch ${one.accepted.batchId}`);
-    }
+    for (const line of goingOn(sent)) output.note(line);
     throw thrown;
   }
 }
@@ -116,6 +117,13 @@ function outageNotes(progress: Progress, seconds: number) {
       told = false;
     },
   };
+}
+
+/** How to follow what was accepted before the upload ended. */
+function goingOn(sent: readonly Sent[]): string[] {
+  const batchIds = sent.flatMap((one) => ('accepted' in one ? one.accepted.batchId : []));
+  const lines = batchIds.slice(0, NAMED).map((batchId) => `accepted, and goes on: reelay watch ${batchId}`);
+  return batchIds.length > NAMED ? [...lines, `… and ${count(batchIds.length - NAMED, 'batch')} more`] : lines;
 }
 
 /** A line as things go; why something was not accepted is for the report, which those who see no lines get too. */

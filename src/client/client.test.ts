@@ -87,6 +87,16 @@ describe('reads', () => {
     expect(waits).toEqual([8_750, 500]);
   });
 
+  test('understand a Retry-After that is a date', async () => {
+    const refused = async (retryAfter: string) => {
+      api.answerOnce('/v1/jobs', 503, { 'retry-after': retryAfter }, { error: away });
+      return (await errorOf(client().listJobs({ retryForMs: 0 }))).retryAfterSeconds;
+    };
+    expect(await refused(new Date(Date.now() + 3_600_000).toUTCString())).toBeGreaterThan(3_000);
+    expect(await refused(new Date(0).toUTCString())).toBe(0);
+    expect(await refused('soon')).toBeUndefined();
+  });
+
   test('give up after their time, at once when they would wait longer, and when a retry cannot help', async () => {
     waits.length = 0;
     const seen: string[] = [];

@@ -10,7 +10,6 @@ import {
   assetUrls,
   type Batch,
   batch,
-  type Health,
   health,
   type Job,
   type JobState,
@@ -46,7 +45,6 @@ export type {
   AssetUrls,
   Batch,
   CallOptions,
-  Health,
   Job,
   JobState,
   Planned,
@@ -58,6 +56,13 @@ export type {
   Watchable,
   WatchOptions,
 };
+
+/** Whether uploads are carried out now: what is away while intake works, and what keeps the whole from serving. */
+export interface Health {
+  readonly ready: boolean;
+  readonly degraded: readonly string[];
+  readonly missing: readonly string[];
+}
 
 export interface UrlOptions extends CallOptions {
   /** The URL makes a browser save the file instead of showing it. */
@@ -170,7 +175,10 @@ function createReads({ read }: Transport): Reads {
       const page = query({ type: assetType, history, cursor, limit });
       return read(`${entity}${within}/assets${page}`, assets, {}, call);
     },
-    health: (call) => read('/health/ready', health, { alsoAnswers: 503 }, call),
+    async health(call) {
+      const { ready, degraded = [], missing = [] } = await read('/health/ready', health, { alsoAnswers: 503 }, call);
+      return { ready, degraded, missing };
+    },
   };
 }
 

@@ -133,8 +133,11 @@ export function wordsOf(reason: unknown): string {
   return 'code' in reason && typeof reason.code === 'string' ? reason.code : reason.message;
 }
 
+/** Retry-After in seconds; a proxy may give it as a date. */
 function secondsOf(header: string | null): number | undefined {
-  return header !== null && /^\d+$/.test(header) ? Number(header) : undefined;
+  if (header === null) return undefined;
+  const seconds = /^\d+$/.test(header) ? Number(header) : Math.ceil((Date.parse(header) - Date.now()) / 1_000);
+  return Number.isNaN(seconds) ? undefined : Math.max(0, seconds);
 }
 
 function parseJson(text: string): unknown {

@@ -181,8 +181,14 @@ async function followAll(
           tally.ended(now - counted);
           counted = now;
         };
-        onBatch(await client.waitForBatch(batchId, { signal, onUpdate }));
+        const batch = await client.waitForBatch(batchId, { signal, onUpdate }).catch(unlessForgotten);
+        if (batch) onBatch(batch);
       }),
     ),
   );
+}
+
+/** The API forgets a batch long ended; an asset of it that is still under way goes on without us. */
+function unlessForgotten(thrown: unknown): undefined {
+  if (!(thrown instanceof ReelayError && thrown.code === 'NOT_FOUND')) throw thrown;
 }
