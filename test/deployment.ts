@@ -28,7 +28,9 @@ export interface Deployment {
   readonly dir: string;
   startApi(env?: NodeJS.ProcessEnv): Promise<Process>;
   startWorker(env?: NodeJS.ProcessEnv): Promise<Process>;
-  /** Kills its processes and removes its data. */
+  /** Kills its API and worker. */
+  killAll(): Promise<void>;
+  /** Kills everything and removes its data. */
   remove(): Promise<void>;
 }
 
@@ -43,6 +45,7 @@ export async function openDeployment(redisUrl: string, shared: NodeJS.ProcessEnv
   });
   await metadata.putApiKey(agent.record);
   const processes: Process[] = [];
+  const killAll = async () => void (await Promise.all(processes.map((one) => one.kill())));
 
   async function start(main: string, portName: 'PORT' | 'METRICS_PORT', path: string, env: NodeJS.ProcessEnv) {
     const port = await freePort();
@@ -72,8 +75,9 @@ export async function openDeployment(redisUrl: string, shared: NodeJS.ProcessEnv
     ...{ engine, metadata, dir, agentKey: agent.key },
     startApi: (env = {}) => start('src/api/main.ts', 'PORT', '/health/live', env),
     startWorker: (env = {}) => start('src/processors/main.ts', 'METRICS_PORT', '/metrics', env),
+    killAll,
     async remove() {
-      await Promise.all(processes.map((one) => one.kill()));
+      await killAll();
       await engine.stop();
       await rm(dir, { recursive: true, force: true });
     },

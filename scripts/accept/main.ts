@@ -1,4 +1,5 @@
 import process from 'node:process';
+import { badInput } from './bad-input.ts';
 import { engine } from './engine.ts';
 import { failover } from './failover.ts';
 import type { Chapter } from './figures.ts';
@@ -19,6 +20,7 @@ const CHAPTERS: readonly Chapter[] = [
   uploadDir,
   engine,
   failover,
+  badInput,
 ];
 
 /** `npm run accept [NAME]`: runs the chapters and prints their figures; exits 1 when one is not met. */

@@ -4,7 +4,7 @@ import { BAD_INPUT } from '#test/bad-input/rows.ts';
 
 let bench: Bench;
 let before: string;
-const good = () => bench.upload({ origin: { kind: 'path', path: 'good.py' } });
+const good = async () => bench.fate(await bench.post({ origin: { kind: 'path', path: 'good.py' } }));
 beforeAll(async () => {
   bench = await openBench();
   before = await good();
