@@ -9,6 +9,7 @@ import { startRedis, type TestRedis } from '#test/redis.ts';
 import { startStack } from '#test/stack.ts';
 import { makeCertificates, type TestCertificates } from './certificates.ts';
 import { RIGHTS } from './rights.ts';
+import { startSentinels } from './sentinels.ts';
 
 /** Resolves when Redis lets us in, and rejects with why not. */
 async function enter(url: string, ca?: string): Promise<void> {
@@ -84,6 +85,15 @@ describe('a login', () => {
     const refusal = await enter(as(login)).catch((error: Error) => error);
     expect(refusal).toMatchObject({ code: 'QUEUE_UNAVAILABLE', message: expect.stringContaining('REDIS_URL') });
     expect(String(refusal)).not.toContain('SECRET');
+  });
+
+  it('is one for the servers and another for their Sentinels', async () => {
+    const sentinels = await startSentinels({ server: 'of-servers', sentinel: 'of-sentinels' });
+    onTestFinished(() => sentinels.stop());
+    await enter(sentinels.url);
+    await expect(enter(sentinels.url.replace(':of-servers', ':SECRET'))).rejects.toThrow('Redis refuses the login');
+    const silent = enter(sentinels.url.replace('=of-sentinels', '=SECRET'));
+    await expect(silent).rejects.toThrow(/All sentinels are unreachable.*WRONGPASS|Redis refuses the login/);
   });
 
   it('to a database that is not there is refused', async () => {

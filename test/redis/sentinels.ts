@@ -23,12 +23,19 @@ export interface TestSentinels {
 const MASTER = 'mymaster';
 const WITHIN = { within: 30_000, every: 50 };
 
-export async function startSentinels(): Promise<TestSentinels> {
-  const first = await startRedis();
-  const fast = { 'repl-diskless-sync-delay': '0', replicaof: `127.0.0.1 ${first.port}` };
+/** `passwords`: one for the servers, and another for the Sentinels; without them anybody may enter. */
+export async function startSentinels(passwords?: { server: string; sentinel: string }): Promise<TestSentinels> {
+  const secret = passwords && { requirepass: passwords.server, masterauth: passwords.server };
+  const first = await startRedis(secret);
+  const fast = { ...secret, 'repl-diskless-sync-delay': '0', replicaof: `127.0.0.1 ${first.port}` };
   const servers = [first, await startRedis(fast), await startRedis(fast)];
-  const sentinels = await Promise.all(Array.from({ length: 3 }, () => startSentinel(first.port)));
-  const sentinel = new Redis(sentinels[0]?.port ?? 0, '127.0.0.1');
+  const secrets = passwords
+    ? [`sentinel auth-pass ${MASTER} ${passwords.server}`, `requirepass ${passwords.sentinel}`]
+    : [];
+  const sentinels = await Promise.all(Array.from({ length: 3 }, () => startSentinel(first.port, secrets)));
+  const sentinel = new Redis(sentinels[0]?.port ?? 0, '127.0.0.1', {
+    ...(passwords && { password: passwords.sentinel }),
+  });
   const stop = async () => {
     sentinel.disconnect();
     await Promise.all([...sentinels, ...servers].map((server) => server.stop()));
@@ -49,8 +56,9 @@ export async function startSentinels(): Promise<TestSentinels> {
     if (!found) throw new Error(`The Sentinels name a strange master: ${address.join(':')}.`);
     return found;
   };
+  const [login, query] = passwords ? [`:${passwords.server}@`, `?sentinelPassword=${passwords.sentinel}`] : ['', ''];
   return {
-    url: `redis+sentinel://${sentinels.map(({ port }) => `127.0.0.1:${port}`).join(',')}/${MASTER}`,
+    url: `redis+sentinel://${login}${sentinels.map(({ port }) => `127.0.0.1:${port}`).join(',')}/${MASTER}${query}`,
     servers,
     master,
     async failover() {
@@ -67,7 +75,8 @@ interface Sentinel {
   stop(): Promise<void>;
 }
 
-async function startSentinel(masterPort: number): Promise<Sentinel> {
+/** `more` are lines of its configuration. */
+async function startSentinel(masterPort: number, more: readonly string[]): Promise<Sentinel> {
   const port = await freePort();
   const dir = await mkdtemp(join(tmpdir(), 'reelay-sentinel-'));
   const file = join(dir, 'sentinel.conf');
@@ -78,6 +87,7 @@ async function startSentinel(masterPort: number): Promise<Sentinel> {
       `sentinel monitor ${MASTER} 127.0.0.1 ${masterPort} 2`,
       `sentinel down-after-milliseconds ${MASTER} 1000`,
       `sentinel failover-timeout ${MASTER} 5000`,
+      ...more,
     ].join('\n'),
   );
   const child = spawn('redis-sentinel', [file], { stdio: ['ignore', 'pipe', 'inherit'] });
