@@ -83,7 +83,7 @@ let flags: Flags;
 let sitePort: number;
 try {
   flags = readFlags();
-  const next = flags.port === 0 ? '0' : String(flags.port + 1);
+  const next = flags.port === 0 || flags.port === 65_535 ? '0' : String(flags.port + 1);
   sitePort = portOf(process.env.CONVEX_SITE_PORT ?? next, 'CONVEX_SITE_PORT');
 } catch (error) {
   fail(`${error instanceof Error ? error.message : error}\nUsage: ${USAGE}`, 64);
