@@ -29,6 +29,7 @@ import type * as model_deletion from "../model/deletion.js";
 import type * as model_entities from "../model/entities.js";
 import type * as model_fields from "../model/fields.js";
 import type * as model_statuses from "../model/statuses.js";
+import type * as model_version from "../model/version.js";
 import type * as model_views from "../model/views.js";
 import type * as scenes from "../scenes.js";
 import type * as sessions from "../sessions.js";
@@ -58,6 +59,7 @@ declare const fullApi: ApiFromModules<{
   "model/entities": typeof model_entities;
   "model/fields": typeof model_fields;
   "model/statuses": typeof model_statuses;
+  "model/version": typeof model_version;
   "model/views": typeof model_views;
   scenes: typeof scenes;
   sessions: typeof sessions;

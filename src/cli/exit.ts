@@ -2,7 +2,15 @@ import type { ReelayError } from '#client/client.ts';
 import { closedBy } from '#client/error.ts';
 
 /** What the process ends with; `reelay --help` and docs/cli.md say the same. */
-export const EXIT = { ok: 0, failed: 1, usage: 2, unavailable: 3, unauthorised: 4, interrupted: 130 } as const;
+export const EXIT = {
+  ok: 0,
+  failed: 1,
+  usage: 2,
+  unavailable: 3,
+  unauthorised: 4,
+  config: 78,
+  interrupted: 130,
+} as const;
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
 export const EXIT_CODES_HELP = `
@@ -12,6 +20,7 @@ Exit codes:
   2    a mistake in the command line; nothing was sent
   3    the API cannot be reached, or is not available now
   4    the key is missing in the API's eyes, unknown, or not allowed to do this
+  78   the environment of API and worker is not usable (config check)
   130  interrupted by Ctrl-C`;
 
 /** A mistake of the person who typed the command; shown with its usage. */

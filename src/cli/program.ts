@@ -2,6 +2,7 @@ import type { Writable } from 'node:stream';
 import { Command, CommanderError } from 'commander';
 import { createClient, ReelayError } from '#client/node.ts';
 import packageJson from '#package' with { type: 'json' };
+import { config } from './config.ts';
 import type { Act, Context, GlobalOptions } from './context.ts';
 import { findCredentials } from './credentials.ts';
 import { EXIT, EXIT_CODES_HELP, type ExitCode, exitOf, UsageError } from './exit.ts';
@@ -34,7 +35,8 @@ Examples:
   reelay upload renders/ --project demo --session s1 --scene intro --json
   reelay watch b_6mhF1kUZ2c0Yk3xqS9aT
   reelay jobs --state failed
-  reelay url a_0dQvWn7m2JtLbE5yR8pX --download`;
+  reelay url a_0dQvWn7m2JtLbE5yR8pX --download
+  reelay config check`;
 
 /** Runs one command line, without `node` and the script. Answers what the process ends with; throws only faults. */
 export async function run(argv: readonly string[], terminal: Terminal): Promise<ExitCode> {
@@ -77,7 +79,7 @@ export async function run(argv: readonly string[], terminal: Terminal): Promise<
     .configureHelp({ showGlobalOptions: true })
     .addHelpText('after', HELP)
     .exitOverride();
-  for (const add of [upload, watch, jobs, url]) add(program, act);
+  for (const add of [upload, watch, jobs, url, config]) add(program, act);
   for (const command of [program, ...program.commands, ...program.commands.flatMap((one) => one.commands)]) {
     command.showHelpAfterError(`Usage: ${command.createHelp().commandUsage(command)}`);
   }

@@ -64,7 +64,13 @@ export function createConvexMetadata(options: ConvexMetadataOptions): Metadata {
     putFlag: async (flag) => void (await mutation(api.flags.put, wire(flag))),
     appendAudit: async (entries) => void (await mutation(api.audit.append, { entries: entries.map(withDetailsText) })),
     check: async () => void (await query(api.health.check, {})),
+    version: () => query(api.health.version, {}).catch(noSuchFunction),
   };
+}
+
+/** Functions from before there was a version refuse the question. */
+function noSuchFunction(error: unknown): undefined {
+  if (!(error instanceof AppError && error.code === 'METADATA_REJECTED')) throw error;
 }
 
 /** As the contract writes it: `assets.get`, not `assets:get`. */

@@ -52,6 +52,9 @@ export interface Metadata {
 
   /** Resolves when metadata can be read. */
   check(): Promise<void>;
+
+  /** Version of the functions that are deployed there; undefined when they are too old to tell. */
+  version(): Promise<string | undefined>;
 }
 
 /** One stored file, to be made ready. The URL, when stored, is what reads hand out until near its expiry. */

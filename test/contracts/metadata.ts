@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ApiKey, AuditEntry, Metadata } from '#metadata/metadata.ts';
+import packageJson from '#package' with { type: 'json' };
 import { someCommit, someFacts, someScene, someUpdate } from '../asset-facts.ts';
 
 /** The promises of the metadata port, for any adapter. */
@@ -18,6 +19,7 @@ export function metadataContract(
 
     it('answers a check', async () => {
       await expect(metadata.check()).resolves.toBeUndefined();
+      await expect(metadata.version()).resolves.toBe(packageJson.version);
     });
 
     it('commits each item with its own result, in order, and repeats the same answers', async () => {
