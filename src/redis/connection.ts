@@ -45,7 +45,9 @@ export async function whenConnected(redis: RedisConnection, timeoutMs: number): 
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   let last: Error | undefined;
   const note = (error: Error) => {
-    last = reasonOf(error);
+    // A Cluster says of each node why it cannot be reached, and of all of them only that none can.
+    const reason = reasonOf(error);
+    if (!last || reason.message !== 'Connection is closed.') last = reason;
     const refusal = refusalOf(last);
     if (refusal) reject(new AppError('QUEUE_UNAVAILABLE', refusal, { cause: last }));
   };
@@ -58,10 +60,10 @@ export async function whenConnected(redis: RedisConnection, timeoutMs: number): 
     );
   }, timeoutMs);
   const ready = () => resolve(nodesReady(redis));
-  redis.once('ready', ready).on('error', note);
+  redis.once('ready', ready).on('error', note).on('node error', note);
   await promise.finally(() => {
     clearTimeout(timer);
-    redis.off('ready', ready).off('error', note);
+    redis.off('ready', ready).off('error', note).off('node error', note);
   });
 }
 

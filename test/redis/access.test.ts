@@ -7,7 +7,8 @@ import { readCertificates } from '#redis/certificates.ts';
 import { connectRedis, whenConnected } from '#redis/connection.ts';
 import { startRedis, type TestRedis } from '#test/redis.ts';
 import { startStack } from '#test/stack.ts';
-import { makeCertificates, type TestCertificates } from './certificates.ts';
+import { makeCertificates, type TestCertificates, tlsSettings } from './certificates.ts';
+import { startCluster } from './cluster.ts';
 import { RIGHTS } from './rights.ts';
 import { startSentinels } from './sentinels.ts';
 
@@ -31,7 +32,7 @@ describe('over TLS', () => {
   beforeAll(async () => {
     dir = await mkdtemp(join(tmpdir(), 'reelay-tls-'));
     server = await makeCertificates(dir, 'IP:127.0.0.1');
-    redis = await startTlsRedis(server);
+    redis = await startRedis((port) => tlsSettings(server, port));
     url = redis.url.replace('redis:', 'rediss:');
   });
   afterAll(async () => {
@@ -56,6 +57,18 @@ describe('over TLS', () => {
     const named = url.replace('127.0.0.1', 'localhost');
     await expect(enter(named, server.caText)).rejects.toThrow(/not trusted: Hostname\/IP does not match/);
   });
+
+  it('every node of a Cluster is trusted by its CA, and none without', async () => {
+    const cluster = await startCluster(server);
+    onTestFinished(() => cluster.stop());
+    const reader = connectRedis(cluster.url, 'caller', () => undefined, { ca: server.caText });
+    onTestFinished(() => reader.disconnect());
+    await whenConnected(reader, 10_000);
+    const keys = Array.from({ length: 30 }, (_, index) => `key-${index}`);
+    await Promise.all(keys.map((key) => reader.set(key, key)));
+    expect(await Promise.all(keys.map((key) => reader.get(key)))).toEqual(keys);
+    await expect(enter(cluster.url)).rejects.toThrow('REDIS_TLS_CA');
+  }, 90_000);
 
   it('a CA that is none is named as a mistake', async () => {
     await expect(readCertificates('/nowhere/ca.pem')).rejects.toThrow('REDIS_TLS_CA is neither');
@@ -128,9 +141,4 @@ async function denied(url: string): Promise<unknown[]> {
   } finally {
     admin.disconnect();
   }
-}
-
-async function startTlsRedis({ ca, certificate, key }: TestCertificates): Promise<TestRedis> {
-  const files = { 'tls-ca-cert-file': ca, 'tls-cert-file': certificate, 'tls-key-file': key };
-  return startRedis((port) => ({ ...files, port: '0', 'tls-port': String(port), 'tls-auth-clients': 'no' }));
 }

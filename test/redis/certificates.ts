@@ -31,3 +31,9 @@ export async function makeCertificates(dir: string, names: string): Promise<Test
     key: at('server.key'),
   };
 }
+
+/** Settings of a redis-server that speaks TLS alone, on `port`. */
+export function tlsSettings({ ca, certificate, key }: TestCertificates, port: number): Record<string, string> {
+  const files = { 'tls-ca-cert-file': ca, 'tls-cert-file': certificate, 'tls-key-file': key };
+  return { ...files, port: '0', 'tls-port': String(port), 'tls-auth-clients': 'no' };
+}

@@ -4,6 +4,7 @@ import { Redis } from 'ioredis';
 import { freePort } from '#test/free-port.ts';
 import { startRedis, type TestRedis } from '#test/redis.ts';
 import { until } from '#test/until.ts';
+import { type TestCertificates, tlsSettings } from './certificates.ts';
 
 const run = promisify(execFile);
 
@@ -23,25 +24,35 @@ export interface TestCluster {
 const NODE_TIMEOUT = 2_000;
 const WITHIN = { within: 60_000, every: 100 };
 
-export async function startCluster(): Promise<TestCluster> {
-  const nodes = await Promise.all(Array.from({ length: 6 }, startNode));
+/** With `tls` its nodes speak TLS alone, with one another too. */
+export async function startCluster(tls?: TestCertificates): Promise<TestCluster> {
+  const nodes = await Promise.all(Array.from({ length: 6 }, () => startNode(tls)));
   const stop = async () => {
     await Promise.all(nodes.map((node) => node.stop()));
   };
-  const whole = () => Promise.all(nodes.map((node) => isWhole(node, nodes.length))).then(() => undefined);
+  const whole = () => Promise.all(nodes.map((node) => isWhole(node, nodes.length, tls))).then(() => undefined);
   try {
     const addresses = nodes.map(({ port }) => `127.0.0.1:${port}`);
-    await run('redis-cli', ['--cluster', 'create', ...addresses, '--cluster-replicas', '1', '--cluster-yes']);
+    const secure = tls ? ['--tls', '--cacert', tls.ca] : [];
+    await run('redis-cli', [
+      ...secure,
+      '--cluster',
+      'create',
+      ...addresses,
+      '--cluster-replicas',
+      '1',
+      '--cluster-yes',
+    ]);
     await whole();
   } catch (error) {
     await stop();
     throw error;
   }
   return {
-    url: `redis+cluster://${nodes.map(({ port }) => `127.0.0.1:${port}`).join(',')}`,
+    url: `${tls ? 'rediss' : 'redis'}+cluster://${nodes.map(({ port }) => `127.0.0.1:${port}`).join(',')}`,
     nodes,
     async masterOf(key) {
-      const [answer] = await Promise.any(nodes.map((node) => slotOwner(node, key)));
+      const [answer] = await Promise.any(nodes.map((node) => slotOwner(node, key, tls)));
       const found = nodes.find(({ port }) => port === answer);
       if (!found) throw new Error(`No node of the Cluster has the slot of ${key}.`);
       return found;
@@ -51,21 +62,32 @@ export async function startCluster(): Promise<TestCluster> {
   };
 }
 
-async function startNode(): Promise<TestRedis> {
-  return startRedis({
+async function startNode(tls: TestCertificates | undefined): Promise<TestRedis> {
+  const busPort = await freePort();
+  return startRedis((port) => ({
+    ...(tls && { ...tlsSettings(tls, port), 'tls-cluster': 'yes', 'tls-replication': 'yes' }),
     'cluster-enabled': 'yes',
     'cluster-config-file': 'nodes.conf',
     'cluster-node-timeout': String(NODE_TIMEOUT),
-    'cluster-port': String(await freePort()),
+    'cluster-port': String(busPort),
     // A link that a test cuts comes back at once.
     'repl-backlog-size': '16mb',
     'repl-diskless-sync-delay': '0',
-  });
+  }));
 }
 
 /** What the node says of the Cluster; undefined while it does not answer. */
-async function ask<T>(node: TestRedis, question: (redis: Redis) => Promise<T>): Promise<T> {
-  const redis = new Redis(node.url, { lazyConnect: true, retryStrategy: null, maxRetriesPerRequest: 0 });
+async function ask<T>(
+  { port }: TestRedis,
+  tls: TestCertificates | undefined,
+  question: (redis: Redis) => Promise<T>,
+): Promise<T> {
+  const redis = new Redis(port, '127.0.0.1', {
+    ...(tls && { tls: { ca: tls.caText } }),
+    lazyConnect: true,
+    retryStrategy: null,
+    maxRetriesPerRequest: 0,
+  });
   redis.on('error', () => undefined);
   try {
     await redis.connect();
@@ -75,16 +97,16 @@ async function ask<T>(node: TestRedis, question: (redis: Redis) => Promise<T>): 
   }
 }
 
-function isWhole(node: TestRedis, count: number): Promise<boolean> {
+function isWhole(node: TestRedis, count: number, tls: TestCertificates | undefined): Promise<boolean> {
   const answer = async () => {
-    const [info, list] = await ask(node, (redis) =>
+    const [info, list] = await ask(node, tls, (redis) =>
       Promise.all([redis.cluster('INFO'), redis.call('CLUSTER', 'NODES')]),
     );
     const known = String(list).trim().split('\n');
     const masters = known.filter((line) => / (?:myself,)?master /.test(line)).map((line) => line.split(' ')[0]);
     const followed = new Set(known.filter((line) => /slave /.test(line)).map((line) => line.split(' ')[3]));
     const up = known.every((line) => !/fail|handshake|noaddr/.test(line.split(' ')[2] ?? ''));
-    const replication = await ask(node, (redis) => redis.info('replication'));
+    const replication = await ask(node, tls, (redis) => redis.info('replication'));
     const linked = replication.includes('role:master')
       ? /connected_slaves:[1-9]/.test(replication) && /state=online/.test(replication)
       : replication.includes('master_link_status:up');
@@ -100,8 +122,8 @@ function isWhole(node: TestRedis, count: number): Promise<boolean> {
   return until(() => answer().catch(() => false), { ...WITHIN, what: `node ${node.port} to see the whole Cluster` });
 }
 
-async function slotOwner(node: TestRedis, key: string): Promise<[port: number]> {
-  return ask(node, async (redis) => {
+async function slotOwner(node: TestRedis, key: string, tls: TestCertificates | undefined): Promise<[port: number]> {
+  return ask(node, tls, async (redis) => {
     const slot = await redis.cluster('KEYSLOT', key);
     const ranges = await redis.cluster('SLOTS');
     const [, , master] = ranges.find(([from, to]) => slot >= from && slot <= to) ?? [];
