@@ -42,43 +42,57 @@ class ReelayError(Exception):
 
 
 def unreachable(reason):
+    """There was no answer, or half of one."""
     message = f"{API_URL} cannot be reached ({reason})."
     action = "Check that the API runs there."
     return ReelayError({"code": "UNREACHABLE", "message": message, "retryable": True, "nextAction": action})
 
 
-def call(method, path, body=None, headers=None):
-    """Sends one request and gives the answer's JSON. `body` makes the bytes anew for each try, so that a call can be
-    repeated; what may pass is tried again, no sooner than Retry-After asks, until PATIENCE_SECONDS are over."""
+def retrying(attempt):
+    """Runs `attempt` until it succeeds, is refused, or PATIENCE_SECONDS are over; no sooner than Retry-After asks."""
     failing_since = None
-    attempt = 0
+    tries = 0
     while True:
         try:
-            return call_once(method, path, body() if body else None, headers or {})
+            return attempt()
         except ReelayError as error:
             if not error.retryable:
                 raise
             now = time.monotonic()
             failing_since = failing_since or now
-            wait = max(min(0.2 * 2**attempt, 5), min(error.retry_after, LONGEST_WAIT_SECONDS))
+            wait = max(min(0.2 * 2**tries, 5), min(error.retry_after, LONGEST_WAIT_SECONDS))
             wait *= 1 + random.random() / 4  # callers that were told the same do not all come back at once
             if now + wait > failing_since + PATIENCE_SECONDS:
                 raise
             say(f"{error.code}: trying again in {wait:.1f} s")
             time.sleep(wait)
-            attempt += 1
+            tries += 1
 
 
-def call_once(method, path, body, headers):
-    url = path if path.startswith("http") else API_URL + path
-    request = urllib.request.Request(url, data=body, method=method, headers=headers)
-    request.add_unredirected_header("Authorization", f"Bearer {KEY}")
+def call(method, path, body=None, headers=None):
+    """Sends a request and gives the answer's JSON. `body` makes the bytes anew for each try."""
+
+    def attempt():
+        request = urllib.request.Request(
+            API_URL + path, data=body() if body else None, method=method, headers=headers or {}
+        )
+        request.add_unredirected_header("Authorization", f"Bearer {KEY}")
+        with opened(request) as answer:
+            try:
+                return json.load(answer)
+            except (OSError, http.client.HTTPException, ValueError) as reason:  # cut off, or not JSON
+                raise unreachable(reason) from reason
+
+    return retrying(attempt)
+
+
+def opened(request):
+    """The answer to a request, its status checked. Raises ReelayError."""
     try:
-        with urllib.request.urlopen(request, timeout=TRY_TIMEOUT_SECONDS) as answer:
-            return json.load(answer)
+        return urllib.request.urlopen(request, timeout=TRY_TIMEOUT_SECONDS)
     except urllib.error.HTTPError as answer:
         raise error_of(answer) from None
-    except (OSError, http.client.HTTPException, ValueError) as reason:  # refused, reset, cut off, or not JSON
+    except (OSError, http.client.HTTPException) as reason:  # refused, reset, too late
         raise unreachable(reason) from reason
 
 
@@ -148,13 +162,20 @@ def wait(batch_id):
 
 def download(asset_id, path):
     """Saves an asset's bytes. The URL may lead to a store that knows nothing of our key, so it is not sent there."""
-    found = call("GET", f"/v1/assets/{urllib.parse.quote(asset_id, safe='')}/url")
-    request = urllib.request.Request(found["url"])
-    if found["servedFrom"] == "content":
-        request.add_unredirected_header("Authorization", f"Bearer {KEY}")
-    with urllib.request.urlopen(request, timeout=TRY_TIMEOUT_SECONDS) as answer, open(f"{path}.part", "wb") as file:
-        while chunk := answer.read(256 * 1024):
-            file.write(chunk)
+
+    def attempt():
+        found = call("GET", f"/v1/assets/{urllib.parse.quote(asset_id, safe='')}/url")
+        request = urllib.request.Request(found["url"])
+        if found["servedFrom"] == "content":
+            request.add_unredirected_header("Authorization", f"Bearer {KEY}")
+        with opened(request) as answer, open(f"{path}.part", "wb") as file:
+            try:
+                while chunk := answer.read(256 * 1024):
+                    file.write(chunk)
+            except http.client.HTTPException as reason:  # cut off
+                raise unreachable(reason) from reason
+
+    retrying(attempt)
     os.replace(f"{path}.part", path)
 
 

@@ -1,14 +1,14 @@
-import pLimit from 'p-limit';
 import type { Batch } from '#answers';
 import type { AssetType, EntityRef, Visibility } from '#domain';
 import type { ReelayClient } from './client.ts';
 import { closedBy, ReelayError } from './error.ts';
-import { type Journal, journalPath, openJournal, readJournal } from './journal.ts';
+import { batchesOf, followAll } from './follow-batches.ts';
+import { type Journal, journalPath, openJournal, type Past, readJournal } from './journal.ts';
 import { findFiles, type LocalFile, type LocalGroup, type Skipped } from './local-files.ts';
 import { type FileReport, reportOf } from './report.ts';
 import { type Known, resume } from './resume.ts';
 import { type Outgoing, type Sent, sendAll } from './send.ts';
-import { createTally, type Tally, teller, type UploadProgress } from './tally.ts';
+import { createTally, teller, type UploadProgress } from './tally.ts';
 import type { Metadata } from './upload.ts';
 
 /** Where files of this machine go, and how. */
@@ -54,7 +54,6 @@ export interface UploadPlan {
 }
 
 const CONCURRENCY = 4;
-const FOLLOWED_AT_ONCE = 8;
 
 interface Target {
   readonly client: ReelayClient;
@@ -63,49 +62,22 @@ interface Target {
 
 /** Uploads files and folders. Throws `NOT_UPLOADABLE` before anything is sent; a file's own failure is in the report. */
 export async function uploadPaths(
-  { client, apiUrl }: Target,
+  target: Target,
   paths: readonly string[],
   options: UploadPathsOptions,
 ): Promise<UploadReport> {
-  const { project, session, scene, visibility, signal } = options;
   const { groups, skipped } = await find(paths, options);
-  const entity = { project, session, scene };
   const journals: Journal[] = [];
+  const open = async (path: string) => {
+    const journal = await openOrSay(path, options);
+    if (journal) journals.push(journal);
+    return journal;
+  };
   try {
-    const known: Known[] = [];
-    const requests: Outgoing[] = [];
-    for (const group of groups) {
-      const path = pathOfJournal(apiUrl, group, options);
-      const journal = path === undefined ? undefined : await openOrSay(path, options);
-      if (journal) journals.push(journal);
-      const plan = await resume(group, journal, { client, visibility, signal });
-      known.push(...plan.known);
-      requests.push(...plan.requests.map((request) => ({ ...request, journal })));
-    }
-    const tally = createTally(requests, known, options.onProgress);
-    const tell = teller(options.onFile);
-    tell(reportOf([], known, new Map()));
-    const sent = await sendAll(requests, {
-      ...{ client, entity, visibility, metadata: options.metadata, signal },
-      concurrency: options.concurrency ?? CONCURRENCY,
-      onBytes: tally.sentBytes,
-      onSent: (one) => {
-        tally.sent(one);
-        tell(reportOf([one], [], new Map()));
-        options.onSent?.(one);
-      },
-    });
-    const closed = sent.flatMap((one) => ('error' in one && closedBy(one.error) ? one.error : []))[0];
-    const follow = options.wait !== false && !closed;
-    const ended = new Map<string, Batch>();
-    const onBatch = (batch: Batch) => {
-      ended.set(batch.batchId, batch);
-      if (options.onFile) tell(reportOf(sent, known, new Map([[batch.batchId, batch]])));
-    };
-    if (follow) await followAll(client, batchesOf(sent, known), { tally, signal, onBatch });
-    const files = reportOf(sent, known, ended);
-    tell(files, 'accepted too');
-    return { files, skipped, closed };
+    const plans = await planGroups(target, groups, options, open);
+    const known = plans.flatMap((plan) => plan.known);
+    const requests = plans.flatMap(({ requests, past: journal }) => requests.map((one) => ({ ...one, journal })));
+    return { ...(await carryOut(target.client, requests, known, options)), skipped };
   } finally {
     await Promise.all(journals.map((journal) => journal.close()));
   }
@@ -113,18 +85,13 @@ export async function uploadPaths(
 
 /** What `uploadPaths` would do now; nothing is sent and no journal touched. */
 export async function planPaths(
-  { client, apiUrl }: Target,
+  target: Target,
   paths: readonly string[],
   options: UploadPathsOptions,
 ): Promise<UploadPlan> {
-  const { visibility, signal } = options;
   const { groups, skipped } = await find(paths, options);
-  const plans = [];
-  for (const group of groups) {
-    const path = pathOfJournal(apiUrl, group, options);
-    const past = path === undefined || options.resume === 'fresh' ? undefined : await readJournal(path);
-    plans.push(await resume(group, past, { client, visibility, signal }));
-  }
+  const read = async (path: string) => (options.resume === 'fresh' ? undefined : readJournal(path));
+  const plans = await planGroups(target, groups, options, read);
   const requests = plans.flatMap((plan) => plan.requests);
   return {
     files: requests.flatMap((request) => request.files),
@@ -132,6 +99,55 @@ export async function planPaths(
     already: plans.flatMap(({ known }) => known.map(({ file }) => file)),
     skipped,
   };
+}
+
+/** What is left of each group after what its journal, if it has one, tells of earlier runs. */
+async function planGroups<P extends Past>(
+  { client, apiUrl }: Target,
+  groups: readonly LocalGroup[],
+  options: UploadPathsOptions,
+  open: (path: string) => Promise<P | undefined>,
+) {
+  const { visibility, signal } = options;
+  const plans = [];
+  for (const group of groups) {
+    const path = pathOfJournal(apiUrl, group, options);
+    const past = path === undefined ? undefined : await open(path);
+    plans.push({ past, ...(await resume(group, past, { client, visibility, signal })) });
+  }
+  return plans;
+}
+
+/** Sends what is to be sent, and follows that and what is still under way from earlier. */
+async function carryOut(
+  client: ReelayClient,
+  requests: readonly Outgoing[],
+  known: readonly Known[],
+  options: UploadPathsOptions,
+): Promise<Omit<UploadReport, 'skipped'>> {
+  const { project, session, scene, visibility, metadata, signal, concurrency = CONCURRENCY } = options;
+  const tally = createTally(requests, known, options.onProgress);
+  const tell = teller(options.onFile);
+  tell(reportOf([], known, new Map()));
+  const sent = await sendAll(requests, {
+    ...{ client, entity: { project, session, scene }, visibility, metadata, signal, concurrency },
+    onBytes: tally.sentBytes,
+    onSent: (one) => {
+      tally.sent(one);
+      tell(reportOf([one], [], new Map()));
+      options.onSent?.(one);
+    },
+  });
+  const closed = sent.flatMap((one) => ('error' in one && closedBy(one.error) ? one.error : []))[0];
+  const ended = new Map<string, Batch>();
+  const onBatch = (batch: Batch) => {
+    ended.set(batch.batchId, batch);
+    if (options.onFile) tell(reportOf(sent, known, new Map([[batch.batchId, batch]])));
+  };
+  if (options.wait !== false && !closed) await followAll(client, batchesOf(sent, known), { tally, signal, onBatch });
+  const files = reportOf(sent, known, ended);
+  tell(files, 'accepted too');
+  return { files, closed };
 }
 
 async function find(paths: readonly string[], options: UploadPathsOptions) {
@@ -142,8 +158,8 @@ async function find(paths: readonly string[], options: UploadPathsOptions) {
 
 /** Only folders are gone on with. */
 function pathOfJournal(apiUrl: string, { folder }: LocalGroup, options: UploadPathsOptions): string | undefined {
-  const { resume: wanted = true, env = process.env } = options;
-  return folder === undefined || wanted === false ? undefined : journalPath(apiUrl, options, folder, env);
+  const { env = process.env } = options;
+  return folder === undefined || options.resume === false ? undefined : journalPath(apiUrl, options, folder, env);
 }
 
 /** An upload that cannot keep a journal is better than none. */
@@ -153,42 +169,4 @@ async function openOrSay(path: string, options: UploadPathsOptions): Promise<Jou
     options.onNote?.(`an interrupted upload will start anew: ${thrown.message} ${thrown.nextAction}`);
     return undefined;
   });
-}
-
-/** The batches to follow, each with its files of this upload. */
-function batchesOf(sent: readonly Sent[], known: readonly Known[]): Map<string, number> {
-  const batches = new Map<string, number>();
-  const add = (batchId: string, files: number) => batches.set(batchId, (batches.get(batchId) ?? 0) + files);
-  for (const one of sent) if ('accepted' in one) add(one.accepted.batchId, one.request.files.length);
-  for (const { batchId, ready } of known) if (!ready) add(batchId, 1);
-  return batches;
-}
-
-/** Follows a few batches at a time: most have ended when their turn comes. */
-async function followAll(
-  client: ReelayClient,
-  batches: ReadonlyMap<string, number>,
-  { tally, signal, onBatch }: { tally: Tally; signal: AbortSignal | undefined; onBatch: (batch: Batch) => void },
-): Promise<void> {
-  const limit = pLimit(FOLLOWED_AT_ONCE);
-  tally.awaiting([...batches.values()].reduce((sum, files) => sum + files, 0));
-  await Promise.all(
-    [...batches].map(([batchId, files]) =>
-      limit(async () => {
-        let counted = 0;
-        const onUpdate = (batch: Batch) => {
-          const now = Math.min(files, batch.successful.length + batch.failed.length);
-          tally.ended(now - counted);
-          counted = now;
-        };
-        const batch = await client.waitForBatch(batchId, { signal, onUpdate }).catch(unlessForgotten);
-        if (batch) onBatch(batch);
-      }),
-    ),
-  );
-}
-
-/** The API forgets a batch long ended; an asset of it that is still under way goes on without us. */
-function unlessForgotten(thrown: unknown): undefined {
-  if (!(thrown instanceof ReelayError && thrown.code === 'NOT_FOUND')) throw thrown;
 }
