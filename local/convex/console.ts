@@ -11,19 +11,20 @@ export function captureConsole(): void {
     const print = (...values: unknown[]) => {
       const line = `[${level}] ${cut(values.map((value) => inspect(value, { maxStringLength: null })).join(' '))}`;
       const call = currentCall.getStore();
-      process.stderr.write(call ? `${call.path} ${line}\n` : `${line}\n`);
-      if (call) keep(line, call.logLines);
+      if (!call) process.stderr.write(`${line}\n`);
+      else if (keep(line, call.logLines)) process.stderr.write(`${call.path} ${call.logLines.at(-1)}\n`);
     };
     return [method, print];
   });
   Object.assign(globalThis.console, Object.fromEntries(lines));
 }
 
-function keep(line: string, lines: string[]): void {
-  if (lines.length < MOST_LOG_LINES - 1) lines.push(line);
-  else if (lines.length === MOST_LOG_LINES - 1) {
-    lines.push(`[ERROR] Log overflow (maximum ${MOST_LOG_LINES}). Remaining log lines omitted.`);
-  }
+/** Adds a line, or the one that says that there are too many; false when that was said before. */
+function keep(line: string, lines: string[]): boolean {
+  if (lines.length >= MOST_LOG_LINES) return false;
+  const isLast = lines.length === MOST_LOG_LINES - 1;
+  lines.push(isLast ? `[ERROR] Log overflow (maximum ${MOST_LOG_LINES}). Remaining log lines omitted.` : line);
+  return true;
 }
 
 function cut(text: string): string {
