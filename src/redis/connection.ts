@@ -104,7 +104,7 @@ export function queueUnavailable(cause: unknown): AppError {
 /** For commands that wait for their answer, to where `redis` leads, whatever its role; what it is closed by is up to the caller. */
 export function openBlocking(redis: RedisConnection): RedisConnection {
   return redis instanceof Cluster
-    ? redis.duplicate(undefined, { lazyConnect: true, redisOptions: BLOCKING })
+    ? redis.duplicate(undefined, { lazyConnect: true, enableOfflineQueue: true, redisOptions: BLOCKING })
     : redis.duplicate(BLOCKING);
 }
 

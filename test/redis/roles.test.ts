@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vites
 import { createSharedLayer } from '#cache/shared-layer.ts';
 import {
   connectRedis,
+  openBlocking,
   openSubscriber,
   type RedisConnection,
   type RedisRole,
@@ -88,6 +89,15 @@ describe('a Cluster', () => {
     await layer.drop(assetIds, true);
     const remembered = await layer.read(assetIds);
     expect([...remembered.values()]).toEqual(assetIds.map(() => ({ epoch: '1', value: 'deleted' })));
+  });
+
+  it('answers commands that wait, at the first use of their connection', async () => {
+    const caller = await connected(cluster.url, 'caller');
+    const blocking = openBlocking(caller);
+    onTestFinished(() => blocking.disconnect());
+    const popped = blocking.blpop('roles:list', 10);
+    await caller.rpush('roles:list', 'hello');
+    expect(await popped).toEqual(['roles:list', 'hello']);
   });
 
   it('carries messages from any process to any other', async () => {
