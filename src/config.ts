@@ -107,7 +107,7 @@ export const VARIABLES = z.object({
     .default(100_000)
     .describe('Jobs that may wait; with more, uploads are answered 503 until some are done.'),
   BACKLOG_MAX_BYTES: wholeNumber(1, Number.MAX_SAFE_INTEGER)
-    .default(2 ** 40)
+    .default(2 ** 43)
     .describe('Announced bytes that may wait; the same.'),
   S3_UPLOAD_ON_WRITE: flag(true).describe(
     "`false` makes a batch's files ready all together, once each is stored or has failed.",

@@ -219,7 +219,7 @@ describe('with a store whose credentials cannot be had', () => {
     await api.store.put(facts.s3Key, bytesSource(BYTES), { contentType: facts.contentType });
     const batches = createBatches(api.redis, 'test');
     const batch = { batchId: facts.batchId, entity: facts.entity, owner: 'k', total: 1, size: 10, createdAt: 1 };
-    await batches.open({ ...batch, firstSeq: 1 }, 'accepted');
+    await batches.open({ ...batch, firstSeq: 1, packs: 1 }, 'accepted');
     await batches.finish(facts.batchId, [[facts.assetId, 'ready']]);
     await api.engine.kill();
     try {

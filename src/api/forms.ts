@@ -34,18 +34,19 @@ export function forms(router: Router, ports: ApiPorts, access: Access): void {
     parse(formQuery, req.query);
     const key = idempotencyKeyOf(req);
     const staged: string[] = [];
+    const undo = () => dropStaged(ports.store, staged, logOf(res));
     const { fields, files } = await stageForm(req, ports.store, staged)
       .then(async (form) => {
         await access.require(callerOf(res), 'assets:write', form.fields.project);
         return form;
       })
       .catch(async (error: unknown) => {
-        await dropStaged(ports.store, staged, error, logOf(res));
+        await undo();
         throw error;
       });
     const { assetType, visibility, metadata, ...entity } = fields;
     const body = { fields, files: files.map(({ s3Key: _, ...facts }) => facts) };
-    const answer = await once(ports, res, { key, body, staged }, async (batchId) => {
+    const answer = await once(ports.producer, res, { key, body, undo }, async (batchId) => {
       const planned = files.map(({ filename, said, s3Key: key, size, checksum }, index): PlannedFile => {
         const assetId = assetIdOf(batchId, index);
         const s3Key = objectKey(entity, assetType, assetId, filename);

@@ -5,12 +5,11 @@ import type { Accepted } from '#answers';
 import { AppError } from '#errors';
 import type { Claim, Idempotency, RequestName } from '#queues/idempotency.ts';
 import { newBatchId } from '#queues/ids.ts';
+import type { Producer } from '#queues/producer.ts';
 import { callerOf } from './auth.ts';
 import { logOf } from './correlation.ts';
 import { invalid } from './field-error.ts';
 import { sha256 } from './intake.ts';
-import type { ApiPorts } from './ports.ts';
-import { dropStaged } from './staged.ts';
 
 /** An upload about to be taken in. */
 export interface AskedUpload {
@@ -18,16 +17,17 @@ export interface AskedUpload {
   readonly key: string | undefined;
   /** What makes it the same request as another: the parsed body, and of a form's files what they hold. */
   readonly body: unknown;
-  /** Keys of what is staged for it; grows while `work` stages more. */
-  readonly staged: string[];
+  /** Takes back what was done for it: it came to nothing, or another has done it. */
+  readonly undo: (batchId: string | undefined) => Promise<void>;
 }
 
-type Ports = Pick<ApiPorts, 'producer' | 'store'>;
 type Ours = Extract<Claim, { state: 'ours' }>;
 
 /** Milliseconds between looks at a request that another one is at, at first and at last; how long it is waited for. */
 const LOOK = { first: 25, last: 250 };
 const PATIENCE_MS = 30_000;
+/** A claim is renewed this often while its work goes on, well before it would be taken over. */
+const RENEW_MS = 3_000;
 
 /** The `Idempotency-Key` of a request. Throws `VALIDATION_FAILED` for one that is none. */
 export function idempotencyKeyOf(req: Request): string | undefined {
@@ -37,48 +37,61 @@ export function idempotencyKeyOf(req: Request): string | undefined {
 }
 
 /**
- * Runs `work` once for all requests of one key: the others get its answer as `duplicate`. What a failed one staged is
- * deleted, unless jobs may need it. Throws `IDEMPOTENCY_MISMATCH` for another body, `IDEMPOTENCY_BUSY` when the first
+ * Runs `work` once for all requests of one key: the others get its answer as `duplicate`. One that fails is undone,
+ * unless jobs may need what it did. Throws `IDEMPOTENCY_MISMATCH` for another body, `IDEMPOTENCY_BUSY` when the first
  * request takes too long, and what `work` throws.
  */
 export async function once(
-  { producer, store }: Ports,
+  { idempotency }: Pick<Producer, 'idempotency'>,
   res: Response,
-  { key, body, staged }: AskedUpload,
+  { key, body, undo }: AskedUpload,
   work: (batchId: string) => Promise<Accepted>,
 ): Promise<Accepted> {
   const log = logOf(res);
-  const drop = (error?: unknown) => dropStaged(store, staged, error, log);
-  const name = key === undefined ? undefined : { keyId: callerOf(res).id, key };
-  let claim: Ours | undefined;
+  if (key === undefined) {
+    const batchId = newBatchId();
+    return work(batchId).catch(async (error: unknown) => {
+      if (!mayRun(error)) await undo(batchId);
+      throw error;
+    });
+  }
+  const name = { keyId: callerOf(res).id, key };
+  const found = await claimed(idempotency, name, sha256(Buffer.from(stringify(body) ?? '')), res).catch(
+    async (error) => {
+      await undo(undefined);
+      throw error;
+    },
+  );
+  if ('answer' in found) {
+    await undo(undefined);
+    return { ...(JSON.parse(found.answer) as Accepted), outcome: 'duplicate' };
+  }
+  const renewing = setInterval(() => {
+    idempotency.renew(name, found.token).catch((err: unknown) => log.warn({ err }, 'A claim was not renewed'));
+  }, RENEW_MS);
   try {
-    if (name) {
-      const found = await claimed(producer.idempotency, name, sha256(Buffer.from(stringify(body) ?? '')), res);
-      if ('answer' in found) {
-        await drop();
-        return { ...(JSON.parse(found.answer) as Accepted), outcome: 'duplicate' };
-      }
-      claim = found;
-    }
-    const answer = await work(claim?.batchId ?? newBatchId());
+    const answer = await work(found.batchId);
     // The batch is accepted already: should this fail, the next such request finds the same batch by its ids.
-    if (name && claim) await keep(producer.idempotency, name, claim, answer).catch((err: unknown) => log.warn({ err }));
+    await idempotency
+      .accept(name, found.token, JSON.stringify(answer))
+      .catch((err: unknown) => log.warn({ err }, 'The answer of a request was not kept'));
     return answer;
   } catch (error) {
-    const nobodyElse = !name || !claim || (await giveBack(producer.idempotency, name, claim, error).catch(() => false));
-    if (nobodyElse) await drop(error);
+    if (await isOursAlone(idempotency, name, found, error).catch(() => false)) await undo(found.batchId);
     throw error;
+  } finally {
+    clearInterval(renewing);
   }
 }
 
-function keep(requests: Idempotency, name: RequestName, { token }: Ours, answer: Accepted): Promise<void> {
-  return requests.accept(name, token, JSON.stringify(answer));
+/** True for a failure after which jobs of the request may run all the same. */
+function mayRun(error: unknown): boolean {
+  return error instanceof AppError && error.details.mayRun === true;
 }
 
-/** True when nobody else works under the claim, nor did before us, so that what we staged is ours alone. */
-async function giveBack(requests: Idempotency, name: RequestName, claim: Ours, error: unknown): Promise<boolean> {
-  const mayRun = error instanceof AppError && error.details.mayRun === true;
-  if (!mayRun && !claim.takenOver) return requests.release(name, claim.token);
+/** Gives a claim back. True when nobody else works under it, nor did before us, so that what was done is ours alone. */
+async function isOursAlone(requests: Idempotency, name: RequestName, claim: Ours, error: unknown): Promise<boolean> {
+  if (!mayRun(error) && !claim.takenOver) return requests.release(name, claim.token);
   await requests.leave(name, claim.token);
   return false;
 }

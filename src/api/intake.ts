@@ -48,7 +48,7 @@ export function intakeOf(
 
 const STAGING_AT_ONCE = 8;
 
-/** Takes a batch in: stages the bytes in hand, one object a pack, has the packs accepted, and tells the outbox. */
+/** Takes a batch in, if there is room: stages the bytes in hand, one object a pack, has the packs accepted, and tells the outbox. */
 export async function takeIn(
   ports: Ports,
   intake: Intake,
@@ -56,6 +56,7 @@ export async function takeIn(
   log: Logger,
 ): Promise<Accepted> {
   const { store, producer } = ports;
+  await producer.requireRoom(files.reduce((sum, { size = 0 }) => sum + size, 0));
   const limit = pLimit(STAGING_AT_ONCE);
   const staging = packFiles(files).map(({ lane, files }, index) => {
     const key = stagingKey(intake.batchId, `pack-${index}`);

@@ -5,6 +5,7 @@ interface MetadataError {
 
 /** About 16 KiB a file, so that a pack's commit stays far below what Convex takes in one mutation. */
 const MAX_WEIGHT = 16_384;
+const TOO_HEAVY: MetadataError[] = [{ path: [], message: 'Must not be larger than 16 KiB.' }];
 const MAX_DEPTH = 8;
 /** What Convex takes for the name of a field. */
 const FIELD_NAME = /^[A-Za-z][ -~]{0,63}$/;
@@ -25,11 +26,12 @@ export function metadataErrors(metadata: Readonly<Record<string, unknown>>): Met
       weight += value.length;
       if (!value.isWellFormed()) errors.push({ path, message: 'Must be well-formed Unicode.' });
     } else if (typeof value === 'object' && value !== null) {
-      const inner = Array.isArray(value) ? [...value.entries()] : Object.entries(value);
-      weight += 8 * inner.length;
+      const names = Array.isArray(value) ? undefined : Object.keys(value);
+      weight += 8 * (names ?? (value as unknown[])).length;
+      if (weight > MAX_WEIGHT) return TOO_HEAVY;
       if (path.length >= MAX_DEPTH)
         return [{ path: [], message: `Must not be nested deeper than ${MAX_DEPTH} levels.` }];
-      for (const [key, content] of inner) {
+      for (const [key, content] of names ? Object.entries(value) : (value as unknown[]).entries()) {
         if (typeof key === 'string' && (!FIELD_NAME.test(key) || DANGEROUS.has(key))) {
           errors.push({
             path: [...path, key],
@@ -39,7 +41,7 @@ export function metadataErrors(metadata: Readonly<Record<string, unknown>>): Met
         waiting.push({ value: content, path: [...path, key] });
       }
     }
-    if (weight > MAX_WEIGHT) return [{ path: [], message: 'Must not be larger than 16 KiB.' }];
+    if (weight > MAX_WEIGHT) return TOO_HEAVY;
   }
   return errors;
 }

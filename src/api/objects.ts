@@ -23,14 +23,18 @@ export function objects(router: Router, { store, verifyDiskUrl }: ApiPorts): voi
   resource(router, '/objects/*key', { get, put });
 }
 
-/** Stores a body of exactly `size` bytes. Throws `SIZE_MISMATCH`, `TOO_LARGE`, or `INVALID_FORM` for one that broke off. */
+/** Stores a body of exactly `size` bytes. Throws `SIZE_MISMATCH` or `TOO_LARGE`. */
 async function receive(req: Request, store: Store, key: string, size: number): Promise<StoredFacts> {
   const announced = req.get('content-length');
   if (announced !== undefined && Number(announced) !== size) {
     throw new AppError('SIZE_MISMATCH', `The URL was signed for ${size} bytes, not ${announced}.`);
   }
   const gone = new AbortController();
-  req.once('aborted', () => gone.abort(new AppError('INVALID_FORM', 'The body ended before it was whole.')));
+  const brokeOff = () => gone.abort(new AppError('SIZE_MISMATCH', `The body ended before its ${size} bytes.`));
+  req.once('aborted', brokeOff);
   const source = { size, open: async () => req };
-  return store.put(key, source, { contentType: 'application/octet-stream', maxSize: size, signal: gone.signal });
+  const { signal } = gone;
+  return store
+    .put(key, source, { contentType: 'application/octet-stream', maxSize: size, signal })
+    .finally(() => req.off('aborted', brokeOff));
 }

@@ -14,7 +14,7 @@ const visible = (max: number) =>
   z
     .string()
     .refine((text) => text.trim() === text && text !== '', 'Must not be empty, nor start or end with a space.')
-    .refine((text) => [...text].length <= max, `Must have at most ${max} characters.`)
+    .refine((text) => text.length <= 2 * max && [...text].length <= max, `Must have at most ${max} characters.`)
     .regex(VISIBLE, 'Must have visible characters only.')
     .meta({ minLength: 1, maxLength: max });
 
@@ -25,7 +25,7 @@ const session = externalId.describe("The caller's own id of the session, unique 
 const scene = externalId.describe("The caller's own id of the scene, unique in its session.");
 const entityOfFiles = {
   project,
-  session: session.describe('Made when it is not there.'),
+  session: session.describe("The caller's own id of the session; made when it is not there."),
   scene: scene
     .optional()
     .describe('Named for `video_chunk`, `source_code`, `thumbnail` and `subtitle` alone; made when it is not there.'),
@@ -92,11 +92,9 @@ const metadata = z
     for (const { path, message } of metadataErrors(value))
       context.addIssue({ code: 'custom', path: [...path], message });
   })
+  .meta({ override: { type: 'object' } })
   .default({})
-  .meta({
-    description: 'Kept with the asset as it is: 16 KiB at the most, 8 levels deep; names start with a letter.',
-    override: { type: 'object' },
-  });
+  .describe('Kept with the asset as it is: 16 KiB at the most, 8 levels deep; names start with a letter.');
 
 /** Object Lock of the stored file; `until` becomes milliseconds since the epoch. */
 const lock = z
@@ -153,7 +151,7 @@ export const uploadFields = z
     visibility: visibility.default('private'),
     metadata: z
       .preprocess(readJson, metadata)
-      .meta({ description: 'An object as JSON, kept with each asset.', override: { type: 'string' } }),
+      .meta({ description: 'An object as JSON, kept with each asset.', override: { type: 'string', default: '{}' } }),
   })
   .superRefine(({ scene, assetType }, context) => {
     const message = sceneError(assetType, scene);
@@ -177,7 +175,7 @@ export const stagingBody = z.strictObject({
   project,
   size: z.int().min(1).max(MAX_FILE).describe('Bytes that will be put there.'),
   checksum: checksum.optional(),
-  parts: z.boolean().optional().describe('Whether they come in parts; above 64 MiB they do unless told otherwise.'),
+  parts: z.literal(true).optional().describe('Has them come in parts, as they do above 64 MiB anyway.'),
 });
 
 /** What is wrong with the scene for a type; nothing when the type itself is wrong, which is said elsewhere. */
@@ -214,7 +212,7 @@ export const contentQuery = z.strictObject({ download });
 export const urlsBody = z.strictObject({ assetIds: z.array(ourId).min(1).meta({ maxItems: LIMITS.ids }) });
 
 export const listQuery = z.strictObject({
-  type: assetType.optional(),
+  type: assetType.optional().describe('Of this type only.'),
   history: flag('Includes assets that are no longer current.'),
   cursor: z.string().min(1).max(4_096).optional().describe('`next` of the page before.'),
   limit: limit(100),

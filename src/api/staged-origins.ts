@@ -1,26 +1,29 @@
-import { AppError } from '#errors';
+import pLimit from 'p-limit';
 import type { StagingRecords } from '#queues/staging.ts';
 import { requireState } from './staging.ts';
 
+const AT_ONCE = 32;
+
 /**
- * Runs `work` with staged bytes taken for a batch, so that no other upload takes them too; gives them back when it
- * fails, unless its jobs may run. Throws `CONFLICT` or `GONE` for bytes that are not to be had, and what `work` throws.
+ * Takes staged bytes for a batch, so that no other upload takes them too; may be repeated for the same batch. Throws
+ * `CONFLICT`, `STAGING_INCOMPLETE` or `GONE` for bytes that are not to be had.
  */
-export async function withStaged<T>(
+export async function takeStaged(
   records: StagingRecords,
   stagingIds: readonly string[],
   batchId: string,
-  work: () => Promise<T>,
-): Promise<T> {
-  try {
-    for (const stagingId of stagingIds) {
-      if (await records.use(stagingId, batchId)) continue;
-      requireState({ stagingId }, (await records.get(stagingId))?.state);
-    }
-    return await work();
-  } catch (error) {
-    const mayRun = error instanceof AppError && error.details.mayRun === true;
-    if (!mayRun) await Promise.allSettled(stagingIds.map((stagingId) => records.giveBack(stagingId, batchId)));
-    throw error;
-  }
+): Promise<void> {
+  await pLimit(AT_ONCE).map(stagingIds, async (stagingId) => {
+    if (await records.use(stagingId, batchId)) return;
+    requireState({ stagingId }, (await records.get(stagingId))?.state);
+  });
+}
+
+/** Gives back what a batch took that came to nothing. */
+export async function giveBackStaged(
+  records: StagingRecords,
+  stagingIds: readonly string[],
+  batchId: string,
+): Promise<void> {
+  await Promise.allSettled(stagingIds.map((stagingId) => records.giveBack(stagingId, batchId)));
 }

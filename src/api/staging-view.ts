@@ -1,4 +1,5 @@
 import type { Staging } from '#answers';
+import { AppError } from '#errors';
 import type { StagingRecord } from '#queues/staging.ts';
 import type { DirectPart, SignedPut } from '#storage/direct-uploads.ts';
 import type { ApiPorts } from './ports.ts';
@@ -12,15 +13,17 @@ export function createStagingView({ store, clock, config }: Ports): (record: Sta
   const absolute = (signed: SignedPut): SignedPut =>
     signed.url.startsWith('/') ? { ...signed, url: config.publicUrl + signed.url } : signed;
 
-  return async ({ key, uploadId, owner: _owner, createdAt: _createdAt, ...shown }) => {
+  return async ({ key: _key, openKey, uploadId, owner: _owner, createdAt: _createdAt, ...shown }) => {
     const { state, size, expiresAt } = shown;
     if (state !== 'open') return shown;
     const seconds = Math.max(1, Math.min(config.urls.expiresSeconds, Math.floor((expiresAt - clock()) / 1000)));
     const { direct } = store;
-    if (uploadId === undefined) return { ...shown, put: absolute(await direct.signPut(key, size, seconds)) };
-    const upload = { key, uploadId };
+    if (uploadId === undefined) return { ...shown, put: absolute(await direct.signPut(openKey, size, seconds)) };
+    const upload = { key: openKey, uploadId };
     const partSize = direct.partSize(size);
-    const parts = await direct.parts(upload);
+    const parts = await direct.parts(upload).catch(noParts);
+    // Joined already, by a request that did not live to say so: to be completed again, with nothing to send.
+    if (!parts) return { ...shown, partSize, missing: [] };
     const next = lacking(size, partSize, parts).slice(0, SIGNED);
     const missing = await Promise.all(
       next.map(async (part) => ({ ...part, ...absolute(await direct.signPart(upload, part, seconds)) })),
@@ -36,4 +39,9 @@ export function lacking(size: number, partSize: number, parts: readonly DirectPa
     number: index + 1,
     size: Math.min(partSize, size - index * partSize),
   })).filter((part) => there.get(part.number) !== part.size);
+}
+
+function noParts(error: unknown): undefined {
+  if (error instanceof AppError && error.code === 'NOT_FOUND') return undefined;
+  throw error;
 }

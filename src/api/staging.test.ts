@@ -1,8 +1,10 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Accepted, Staging } from '#answers';
 import type { Run } from '#processors/run.ts';
 import { stagingExpiryProcessor } from '#processors/staging-expiry.ts';
+import { createBatches } from '#queues/batches.ts';
 import { startApi, type TestApi } from '#test/api.ts';
 
 const MIB = 1024 ** 2;
@@ -63,6 +65,18 @@ test('bytes put whole are used by one upload, which the worker copies inside the
   expect(await answer(await use(view.stagingId))).toMatchObject({ status: 409, code: 'CONFLICT' });
 });
 
+test('a PUT sent again after completion changes nothing of what is used', async () => {
+  const view = await begin({ size: 4 });
+  await put(view.put, Buffer.from('AAAA'));
+  await complete(view.stagingId);
+  expect(await put(view.put, Buffer.from('BBBB'))).toBe(200);
+  const { jobs } = (await (await use(view.stagingId)).json()) as Accepted;
+  const job = await api.producer.lanes.small.getJob(jobs[0]?.jobId ?? '');
+  const [file] = (job?.data.files ?? []) as { checksum: string; origin: { key: string } }[];
+  expect(file?.checksum).toBe(createHash('sha256').update('AAAA').digest('hex'));
+  expect(await text((await api.store.get(file?.origin.key ?? '')).body)).toBe('AAAA');
+});
+
 test('an upload in parts goes on where it was left', async () => {
   const bytes = randomBytes(8 * MIB + 1);
   const { stagingId, missing = [], partSize } = await begin({ size: bytes.length, parts: true });
@@ -95,15 +109,21 @@ test('what is given up is gone, and says so', async () => {
 });
 
 test('what nobody used in time is deleted, what an upload uses stays', async () => {
-  const expire = stagingExpiryProcessor({ staging: api.producer.staging, store: api.store });
+  const { staging } = api.producer;
+  const expire = stagingExpiryProcessor({ staging, batches: createBatches(api.redis, 'test'), store: api.store });
+  const taken = await staged();
+  expect(await staging.use(taken, 'b_never')).toBe(true);
   const [forgotten, wanted] = [await staged(), await staged()];
   expect((await use(wanted)).status).toBe(202);
   const job = await api.producer.lanes.maintenance.getJob(`${forgotten}-expiry`);
   expect(job?.opts.delay).toBe(86_400_000);
-  for (const stagingId of [forgotten, wanted, 'st_unknown']) await expire({ stagingId }, {} as Run);
+  for (const stagingId of [forgotten, wanted, taken, 'st_unknown']) await expire({ stagingId }, {} as Run);
   expect(await answer(await use(forgotten))).toMatchObject({ status: 410, code: 'GONE' });
   expect((await api.store.list(`staging/${forgotten}`)).objects).toEqual([]);
   expect((await api.store.list(`staging/${wanted}`)).objects).toHaveLength(1);
+  // Its request died between taking the bytes and having its batch accepted.
+  expect(await look(taken)).toMatchObject({ state: 'expired' });
+  expect((await api.store.list(`staging/${taken}`)).objects).toEqual([]);
 });
 
 test('an upload that is refused leaves the staged bytes to the next one', async () => {

@@ -1,6 +1,7 @@
 import type { RequestHandler, Router } from 'express';
 import { AppError } from '#errors';
 import { newStagingId, type StagingRecord, type StagingState } from '#queues/staging.ts';
+import { type DirectUpload, dropDirect } from '#storage/direct-uploads.ts';
 import { stagingKey } from '#storage/keys.ts';
 import { type Access, type Caller, callerOf, scoped } from './auth.ts';
 import { jsonBody, parse } from './parse.ts';
@@ -29,7 +30,8 @@ export function staging(router: Router, ports: ApiPorts, access: Access): void {
     const key = stagingKey(stagingId, 'bytes');
     const createdAt = clock();
     const fields = {
-      ...{ stagingId, project, owner: caller.id, key, size, checksum, createdAt, expiresAt: createdAt + LIFETIME_MS },
+      ...{ stagingId, project, owner: caller.id, openKey: key, key, size, checksum },
+      ...{ createdAt, expiresAt: createdAt + LIFETIME_MS },
       uploadId: parts ? await store.direct.begin(key) : undefined,
     };
     await records.open(fields);
@@ -45,8 +47,7 @@ export function staging(router: Router, ports: ApiPorts, access: Access): void {
     const { stagingId } = parse(stagingParams, req.params);
     const record = await find(callerOf(res), stagingId);
     if (record.state === 'open') {
-      await join(record);
-      requireState(record, await records.move(stagingId, 'complete'), 'complete');
+      requireState(record, await records.move(stagingId, 'complete', await finish(record)), 'complete');
     } else requireState(record, record.state, 'complete', 'used');
     res.json(await view(await find(callerOf(res), stagingId)));
   };
@@ -55,9 +56,8 @@ export function staging(router: Router, ports: ApiPorts, access: Access): void {
     const { stagingId } = parse(stagingParams, req.params);
     const record = await find(callerOf(res), stagingId);
     requireState(record, await records.move(stagingId, 'aborted'), 'aborted');
-    const { key, uploadId } = record;
-    if (uploadId !== undefined) await store.direct.abort({ key, uploadId });
-    await store.deleteMany([key]);
+    await dropDirect(store, record);
+    await store.deleteMany([record.key]);
     res.status(204).end();
   };
 
@@ -67,34 +67,51 @@ export function staging(router: Router, ports: ApiPorts, access: Access): void {
     throw new AppError('NOT_FOUND', `There is nothing staged as ${stagingId}.`);
   }
 
-  /** Makes the parts one object, and holds what is there against what was announced. May be repeated. */
-  async function join({ key, uploadId, size }: StagingRecord): Promise<void> {
-    if (uploadId !== undefined) {
-      const parts = await store.direct.parts({ key, uploadId }).catch(noUpload);
-      const missing = parts && lacking(size, store.direct.partSize(size), parts).map(({ number }) => number);
-      if (missing?.[0]) {
+  /** Makes sure that the bytes are there and stay as they are; gives where, and their checksum where it was taken. */
+  async function finish(record: StagingRecord): Promise<Partial<Pick<StagingRecord, 'key' | 'checksum'>>> {
+    if (record.uploadId === undefined) return seal(record);
+    await join({ key: record.openKey, uploadId: record.uploadId }, record.size);
+    await requireSize(record);
+    return {};
+  }
+
+  /** Joins the parts, once: an upload that is gone was joined by a request whose answer got lost, so the object decides. */
+  async function join(upload: DirectUpload, size: number): Promise<void> {
+    try {
+      const parts = await store.direct.parts(upload);
+      const missing = lacking(size, store.direct.partSize(size), parts).map(({ number }) => number);
+      if (missing[0] !== undefined) {
         const message = `${missing.length} parts are missing or have another size, part ${missing[0]} first.`;
         throw new AppError('STAGING_INCOMPLETE', message, { details: { missing: missing.slice(0, 100) } });
       }
-      if (parts) await store.direct.complete({ key, uploadId });
+      await store.direct.complete(upload);
+    } catch (error) {
+      if (!(error instanceof AppError && error.code === 'NOT_FOUND')) throw error;
     }
-    const found = await store.head(key);
+  }
+
+  async function requireSize({ openKey, size }: StagingRecord): Promise<void> {
+    const found = await store.head(openKey);
     if (!found)
       throw new AppError('STAGING_INCOMPLETE', 'The bytes have not been sent.', { details: { missing: [1] } });
     if (found.size === size) return;
     throw new AppError('SIZE_MISMATCH', `${found.size} bytes were staged, not the ${size} announced.`);
   }
 
+  /** A signed PUT can be sent again until it expires: what an upload will use lies where none leads. */
+  async function seal(record: StagingRecord): Promise<Pick<StagingRecord, 'key' | 'checksum'>> {
+    await requireSize(record);
+    const { openKey, stagingId, checksum } = record;
+    const options = { contentType: 'application/octet-stream', checksum };
+    const sealed = await store.copy(openKey, stagingKey(stagingId, 'sealed'), options);
+    await store.deleteMany([openKey]);
+    return { key: sealed.s3Key, checksum: sealed.checksum };
+  }
+
   const writes = scoped(access, 'assets:write');
   resource(router, '/v1/staging', { post: [writes, roomed(ports), ...jsonBody, post] });
   resource(router, '/v1/staging/:stagingId', { get: [writes, get], delete: [writes, remove] });
   resource(router, '/v1/staging/:stagingId/complete', { post: [writes, complete] });
-}
-
-/** An upload that is gone was completed, perhaps by a request whose answer got lost: the object decides. */
-function noUpload(error: unknown): undefined {
-  if (error instanceof AppError && error.code === 'NOT_FOUND') return undefined;
-  throw error;
 }
 
 const ENDED: Partial<Record<StagingState, string>> = {

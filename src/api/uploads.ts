@@ -13,11 +13,13 @@ import type { ApiPorts } from './ports.ts';
 import { resource } from './resource.ts';
 import { roomed } from './room.ts';
 import { LIMITS, uploadBody, uploadQuery } from './schemas.ts';
-import { withStaged } from './staged-origins.ts';
+import { dropStaged } from './staged.ts';
+import { giveBackStaged, takeStaged } from './staged-origins.ts';
 
 /** `POST /v1/uploads`: many files of one scene or session, each with an origin. */
 export function uploads(router: Router, ports: ApiPorts, access: Access): void {
-  const locate = originLocator(ports.config, ports.producer.staging);
+  const records = ports.producer.staging;
+  const locate = originLocator(ports.config, records);
   const post: RequestHandler = async (req, res) => {
     const { dryRun } = parse(uploadQuery, req.query);
     const key = idempotencyKeyOf(req);
@@ -32,10 +34,15 @@ export function uploads(router: Router, ports: ApiPorts, access: Access): void {
     const { files, ...entity } = body;
     const stagingIds = files.flatMap(({ origin }) => (origin.kind === 'staged' ? [origin.stagingId] : []));
     const staged: string[] = [];
-    const answer = await once(ports, res, { key, body, staged }, async (batchId) => {
+    const undo = async (batchId: string | undefined) => {
+      await dropStaged(ports.store, staged, logOf(res));
+      if (batchId !== undefined) await giveBackStaged(records, stagingIds, batchId);
+    };
+    const answer = await once(ports.producer, res, { key, body, undo }, async (batchId) => {
       const planned = await planFiles(body, batchId, locate);
       const intake = intakeOf(ports, res, { batchId, entity, staged });
-      return withStaged(ports.producer.staging, stagingIds, batchId, () => takeIn(ports, intake, planned, logOf(res)));
+      await takeStaged(records, stagingIds, batchId);
+      return takeIn(ports, intake, planned, logOf(res));
     });
     res.status(202).json(answer);
   };

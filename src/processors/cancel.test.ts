@@ -124,7 +124,7 @@ describe('cancelling a job', () => {
     const { files, key } = await work.staged(['early']);
     const batches = createBatches(api.redis, api.config.redis.prefix);
     const { entity, ...facts } = work.request;
-    const record = { owner: 'key', total: 1, size: 1, createdAt: Date.now(), firstSeq: 1 };
+    const record = { owner: 'key', total: 1, size: 1, createdAt: Date.now(), firstSeq: 1, packs: 1 };
     await batches.open({ batchId, entity, ...record }, 'accepting');
     const data = { ...facts, batchId, entity, createdAt: Date.now(), awaitAcceptance: true };
     const pack = { ...data, files: [{ ...first(files), acceptedSeq: 1 }] };

@@ -70,7 +70,7 @@ export async function startWorker(parts: WorkerPorts, config: Config): Promise<{
       openOrigin: originOpener(store, config),
     }),
     'batch-end': batchEndProcessor(shared),
-    'staging-expiry': stagingExpiryProcessor({ staging: producer.staging, store }),
+    'staging-expiry': stagingExpiryProcessor({ staging: producer.staging, batches, store }),
   };
   const onUnreadable = async ({ batchId, files, correlationId }: AnyPack, error: AppError) => {
     const ends = files.map(({ assetId }) => [assetId, error.toFacts()] as const);

@@ -162,7 +162,7 @@ describe('a job that a crash repeats after its end', () => {
 describe('a job of another version', () => {
   it('is a dead letter, and its batch says which files it had', async () => {
     const batchId = newBatchId();
-    const total = { owner: 'key', total: 1, size: 1, createdAt: Date.now(), firstSeq: 1 };
+    const total = { owner: 'key', total: 1, size: 1, createdAt: Date.now(), firstSeq: 1, packs: 1 };
     await createBatches(parts.redis, parts.config.redis.prefix).open({ batchId, entity, ...total }, 'accepted');
     const data = { batchId, entity, files: [{ assetId: 'a_old', filename: 'old.py' }] };
     await parts.producer.lanes.small.add('upload', data, jobOptions('upload', `${batchId}-0`));
@@ -180,7 +180,10 @@ describe('a file that moved to lane large', () => {
     const broken = file({ kind: 'path', path }, { checksum: 'ab'.repeat(32) });
     const batchId = newBatchId();
     const batches = createBatches(parts.redis, parts.config.redis.prefix);
-    await batches.open({ batchId, entity, owner: 'key', total: 1, size: 1, createdAt: Date.now(), firstSeq: 1 }, 'accepting');
+    await batches.open(
+      { batchId, entity, owner: 'key', total: 1, size: 1, createdAt: Date.now(), firstSeq: 1, packs: 1 },
+      'accepting',
+    );
     const data = { batchId, entity, files: [{ ...broken, acceptedSeq: 1 }], awaitAcceptance: true };
     const request = { correlationId: 'corr', createdBy: 'key', createdAt: Date.now() };
     await parts.producer.lanes.small.add('upload', { ...data, ...request }, jobOptions('upload', `${batchId}-0`));
@@ -214,7 +217,7 @@ describe('a pack of a batch that was never accepted', () => {
       files: [{ ...file({ kind: 'path', path: '/x' }), acceptedSeq: 1 }],
       awaitAcceptance: true,
     };
-    const total = { owner: 'key', total: 1, size: 1, createdAt: Date.now(), firstSeq: 1 };
+    const total = { owner: 'key', total: 1, size: 1, createdAt: Date.now(), firstSeq: 1, packs: 1 };
     await createBatches(parts.redis, parts.config.redis.prefix).open({ batchId, entity, ...total }, 'accepting');
     const old = { correlationId: 'corr', createdBy: 'key', createdAt: Date.now() };
     await parts.producer.lanes.small.add(

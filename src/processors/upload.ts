@@ -96,13 +96,13 @@ async function upload(parts: UploadParts): Promise<Outcome> {
 
 async function awaitAcceptance(ports: UploadPorts, pack: Pack, run: Run): Promise<Outcome | undefined> {
   if (!pack.awaitAcceptance) return undefined;
-  const acceptance = await ports.batches.acceptance(pack.batchId);
+  const acceptance = await ports.batches.acceptance(pack.batchId, pack.round);
   if (acceptance === 'accepted') return undefined;
   if (acceptance === 'accepting' && ports.now() - run.addedAt <= ACCEPTANCE.atMost) {
     return { end: 'later', inMs: ACCEPTANCE.every };
   }
   // Redis decides between us and an acceptance that comes this late.
-  return (await ports.batches.abandon(pack.batchId)) ? { end: 'discarded' } : undefined;
+  return (await ports.batches.abandon(pack.batchId, pack.round)) ? { end: 'discarded' } : undefined;
 }
 
 async function storeFiles(parts: UploadParts, files: readonly PackFile[]): Promise<Stage[]> {

@@ -60,6 +60,7 @@ const pack: Pack = {
   ],
   awaitAcceptance: false,
   commit: 'each',
+  round: 0,
   correlationId: 'corr',
   createdBy: 'key',
   createdAt: 0,

@@ -4,8 +4,9 @@ import type { RedisConnection } from '#redis/connection.ts';
 import { queueUnavailable } from '#redis/connection.ts';
 import { type Keep, keepOnMaster } from '#redis/replicas.ts';
 import { defineScript } from '#redis/script.ts';
+import { type AcceptedJob, findJobs, lackingIn, numbered, sizeOf } from './accepted-jobs.ts';
 import type { Batches } from './batches.ts';
-import { JOBS, type Lane, type Pack, type PackFile } from './catalog.ts';
+import { JOBS, type Lane, type Pack } from './catalog.ts';
 import { packJobId } from './ids.ts';
 import { jobOptions, type Lanes } from './lanes.ts';
 import type { PendingPacks } from './pending-packs.ts';
@@ -44,33 +45,35 @@ export async function acceptBatch(parts: AcceptParts, request: AcceptRequest): P
 
 /**
  * Record, jobs, mark: in this order, so that a request that dies on the way leaves packs that discard
- * themselves. Ids are the caller's, so the whole can be repeated.
+ * themselves. Ids are the caller's, so the whole can be repeated: files that a job has already stay with it.
  */
 async function takeIn(parts: AcceptParts, request: AcceptRequest): Promise<AcceptedBatch> {
-  const { batchId, entity, packs } = request;
+  const { batchId, entity, packs, createdBy: owner, createdAt } = request;
   const files = packs.flatMap((pack) => pack.files);
-  const sizeOf = (some: readonly { size?: number | undefined }[]) =>
-    some.reduce((sum, { size }) => sum + (size ?? 0), 0);
-  const { createdBy: owner, createdAt } = request;
   const firstSeq = Number(await takeSequence(parts.redis, [`${parts.prefix}:accepted-seq`], [files.length]));
-  const record = { batchId, entity, owner, total: files.length, size: sizeOf(files), createdAt, firstSeq };
-  let acceptedSeq = await parts.batches.open(record, packs.length > 1 ? 'accepting' : 'accepted');
-  const jobs = packs.map(({ lane, files }, index) => {
-    const numbered: PackFile[] = files.map((file) => ({ ...file, acceptedSeq: acceptedSeq++ }));
-    return { jobId: packJobId(batchId, index), lane, size: sizeOf(files), files: numbered };
+  const facts = { batchId, entity, owner, total: files.length, size: sizeOf(files), createdAt, firstSeq };
+  const state = packs.length > 1 ? 'accepting' : 'accepted';
+  const opened = await parts.batches.open({ ...facts, packs: packs.length }, state);
+  const there = opened.known ? await findJobs(parts.lanes, batchId, opened) : [];
+  const rest = lackingIn(there, numbered(packs, opened.firstSeq));
+  const first = there.length === 0 ? 0 : opened.packs;
+  if (first > 0 && rest.length > 0) await parts.batches.open({ ...facts, packs: first + rest.length }, state);
+  const added = rest.map(({ lane, files }, index): AcceptedJob => {
+    return { jobId: packJobId(batchId, opened.round, first + index), lane, size: sizeOf(files), files };
   });
   try {
-    await Promise.all(JOBS.upload.lanes.map((lane) => enqueue(parts, request, lane, jobs)));
+    const shared = { ...request, round: opened.round, awaitAcceptance: packs.length > 1 };
+    await Promise.all(JOBS.upload.lanes.map((lane) => enqueue(parts, shared, lane, added)));
     if (packs.length > 1 && !(await parts.batches.accept(batchId))) throw new Error('its packs had been given up');
   } catch (cause) {
-    throw await givenUp(parts, batchId, cause);
+    throw await givenUp(parts, batchId, opened.round, cause);
   }
-  return { batchId, jobs };
+  return { batchId, jobs: [...there, ...added] };
 }
 
 /** The error of a batch whose jobs may be there in part. `details.mayRun`: nobody could be kept from running them. */
-async function givenUp({ batches }: AcceptParts, batchId: string, cause: unknown): Promise<AppError> {
-  const abandoned = await batches.abandon(batchId).catch(() => false);
+async function givenUp({ batches }: AcceptParts, batchId: string, round: number, cause: unknown): Promise<AppError> {
+  const abandoned = await batches.abandon(batchId, round).catch(() => false);
   if (abandoned) return queueUnavailable(cause);
   const message = 'Redis went away while it took the batch: its files may become ready all the same.';
   return new AppError('QUEUE_UNAVAILABLE', message, { cause, details: { batchId, mayRun: true } });
@@ -78,11 +81,11 @@ async function givenUp({ batches }: AcceptParts, batchId: string, cause: unknown
 
 async function enqueue(
   parts: AcceptParts,
-  request: AcceptRequest,
+  request: AcceptRequest & Pick<Pack, 'round' | 'awaitAcceptance'>,
   lane: Lane,
-  all: AcceptedBatch['jobs'],
+  all: readonly AcceptedJob[],
 ): Promise<void> {
-  const { batchId, entity, correlationId, createdBy, createdAt } = request;
+  const { batchId, entity, correlationId, createdBy, createdAt, round, awaitAcceptance } = request;
   const jobs = all.filter((job) => job.lane === lane);
   if (jobs.length === 0) return;
   const ranks = await parts.pending.add(lane, entity.project, jobs);
@@ -91,7 +94,8 @@ async function enqueue(
       batchId,
       entity,
       files: [...files],
-      awaitAcceptance: all.length > 1,
+      awaitAcceptance,
+      round,
       commit: request.commit ?? 'each',
       correlationId,
       createdBy,

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { connectRedis, type RedisConnection, whenConnected } from '#redis/connection.ts';
 import { startRedis, type TestRedis } from '#test/redis.ts';
 import { type Backlog, createBacklog } from './backlog.ts';
-import { jobKey } from './lanes.ts';
+import { jobKey, lanePrefix } from './lanes.ts';
 import { createPendingPacks, type PendingPacks } from './pending-packs.ts';
 
 let server: TestRedis;
@@ -68,6 +68,25 @@ test('what was removed by hand stops to count once it would keep others out', as
   await redis.del(jobKey('backlog', 'small', 'small-0'));
   expect(await room()).toBe('room');
   expect(await pending.waiting('small')).toEqual({ jobs: 1, bytes: 50 });
+});
+
+test('what was added again after its end stops to count too', async () => {
+  await wait('small', 50, 50);
+  for (const [set, jobId] of [
+    ['completed', 'small-0'],
+    ['failed', 'small-1'],
+  ] as const)
+    await redis.zadd(`${lanePrefix('backlog', 'small')}:small:${set}`, 1, jobId);
+  expect(await room()).toBe('room');
+  expect(await pending.waiting('small')).toEqual({ jobs: 0, bytes: 0 });
+  expect(await pending.add('small', 'demo', [{ jobId: 'next', size: 1 }])).toEqual([1]);
+});
+
+test('what would not fit is refused before it is taken in', async () => {
+  await wait('small', 50);
+  await backlog.requireRoom(50);
+  await expect(backlog.requireRoom(51)).rejects.toMatchObject({ code: 'BACKLOG_FULL' });
+  await expect(backlog.requireRoom(101)).rejects.toMatchObject({ code: 'TOO_LARGE' });
 });
 
 test('nothing is taken in once Redis has little memory left', async () => {

@@ -12,8 +12,11 @@ export interface BacklogLimits {
 }
 
 export interface Backlog {
-  /** Throws `BACKLOG_FULL` when no more work may be taken in; rejects with what Redis throws when it is away. */
-  requireRoom(): Promise<void>;
+  /**
+   * Throws `BACKLOG_FULL` when no more work may be taken in, `TOO_LARGE` for `bytes` that would not fit even alone;
+   * rejects with what Redis throws when it is away.
+   */
+  requireRoom(bytes?: number): Promise<void>;
 }
 
 /** Beyond this share of `maxmemory` workers would wedge: taking a job needs memory. */
@@ -36,27 +39,40 @@ export function createBacklog({ redis, pending, limits, clock }: BacklogParts): 
   let last: { readonly at: number; readonly full: Promise<AppError | undefined> } | undefined;
   let prunedAt = Number.NEGATIVE_INFINITY;
 
-  async function judge(): Promise<AppError | undefined> {
+  /** Whether `bytes` more fit; undefined when they do. */
+  async function judge(bytes: number): Promise<AppError | undefined> {
     const [waiting, memory] = await Promise.all([waitingNow(pending), redisMemory(redis)]);
     if (memory.share > MEMORY_SHARE) {
       return full('Redis has little memory left', { usedMemory: memory.used, maxMemory: memory.max });
     }
-    if (waiting.jobs < limits.jobs && waiting.bytes < limits.bytes) return undefined;
+    if (waiting.jobs < limits.jobs && waiting.bytes < limits.bytes && waiting.bytes + bytes <= limits.bytes) return;
     if (clock() - prunedAt >= PRUNE_EVERY_MS) {
       prunedAt = clock();
       await Promise.all(JOBS.upload.lanes.map((lane) => pending.prune(lane)));
-      return judge();
+      return judge(bytes);
     }
     return full(`${waiting.jobs} jobs with ${waiting.bytes} bytes wait`, { ...waiting, limits });
   }
 
   return {
-    async requireRoom() {
-      if (!last || clock() - last.at >= REMEMBER_MS) last = { at: clock(), full: judge() };
-      const refusal = await last.full;
+    async requireRoom(bytes = 0) {
+      if (bytes > limits.bytes) throw tooLarge(bytes, limits.bytes);
+      const refusal = await (bytes > 0 ? judge(bytes) : lately());
       if (refusal) throw refusal;
     },
   };
+
+  function lately(): Promise<AppError | undefined> {
+    if (!last || clock() - last.at >= REMEMBER_MS) last = { at: clock(), full: judge(0) };
+    return last.full;
+  }
+}
+
+function tooLarge(bytes: number, most: number): AppError {
+  return new AppError('TOO_LARGE', `The files have ${bytes} bytes together; ${most} may wait at a time.`, {
+    nextAction: 'Split the request, or have BACKLOG_MAX_BYTES raised.',
+    details: { bytes, most },
+  });
 }
 
 async function waitingNow(pending: PendingPacks): Promise<Waiting> {

@@ -27,6 +27,7 @@ const record = (id: string) => ({
   total: 2,
   size: 30,
   firstSeq: 1,
+  packs: 2,
   createdAt: 7,
 });
 beforeEach(async () => {
@@ -38,22 +39,22 @@ const broken = new AppError('CHECKSUM_MISMATCH', 'other bytes').toFacts();
 
 describe('a batch', () => {
   it('may run once it is accepted', async () => {
-    expect(await batches.acceptance(batchId)).toBe('accepting');
+    expect(await batches.acceptance(batchId, 0)).toBe('accepting');
     expect(await batches.accept(batchId)).toBe(true);
-    expect(await batches.acceptance(batchId)).toBe('accepted');
+    expect(await batches.acceptance(batchId, 0)).toBe('accepted');
   });
 
   it('is either accepted or given up, whichever comes first', async () => {
     await batches.accept(batchId);
-    expect(await batches.abandon(batchId)).toBe(false);
-    expect(await batches.acceptance(batchId)).toBe('accepted');
+    expect(await batches.abandon(batchId, 0)).toBe(false);
+    expect(await batches.acceptance(batchId, 0)).toBe('accepted');
 
     const late = newBatchId();
     await batches.open(record(late), 'accepting');
-    expect(await batches.abandon(late)).toBe(true);
-    expect(await batches.abandon(late)).toBe(true);
+    expect(await batches.abandon(late, 0)).toBe(true);
+    expect(await batches.abandon(late, 0)).toBe(true);
     expect(await batches.accept(late)).toBe(false);
-    expect(await batches.acceptance(late)).toBe('abandoned');
+    expect(await batches.acceptance(late, 0)).toBe('abandoned');
   });
 
   it('runs, then is done with its last file, whichever end each came to', async () => {
@@ -86,7 +87,7 @@ describe('a batch that Redis has forgotten', () => {
     const forgotten = newBatchId();
     expect(await batches.finish(forgotten, [['a', 'ready']])).toEqual({ last: false });
     expect(await batches.view(forgotten)).toBeUndefined();
-    expect(await batches.acceptance(forgotten)).toBe('accepted');
-    expect(await batches.abandon(forgotten)).toBe(false);
+    expect(await batches.acceptance(forgotten, 0)).toBe('accepted');
+    expect(await batches.abandon(forgotten, 0)).toBe(false);
   });
 });

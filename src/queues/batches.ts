@@ -12,17 +12,22 @@ import type { BatchView } from './producer.ts';
 export interface Batches {
   /**
    * Intake, before the jobs. `accepting` makes its packs wait for `accept`. A batch that is there already keeps its
-   * facts, and stays accepted if it was. Gives the `firstSeq` that counts.
+   * facts, and stays accepted if it was; one that was given up begins a new round.
    */
-  open(batch: OpenBatch, state: 'accepting' | 'accepted'): Promise<number>;
+  open(batch: OpenBatch, state: 'accepting' | 'accepted'): Promise<OpenedBatch>;
   /** Intake, after the jobs: its packs may run. False when they were given up meanwhile. */
   accept(batchId: string): Promise<boolean>;
-  /** Gives a batch up that was not accepted. False when it was, so that its packs run. */
-  abandon(batchId: string): Promise<boolean>;
-  /** Whether packs of the batch wait. One that Redis has forgotten was accepted: its record comes before its jobs. */
-  acceptance(batchId: string): Promise<'accepting' | 'accepted' | 'abandoned'>;
+  /** Gives a round of a batch up that was not accepted. False when it was, so that its packs run. */
+  abandon(batchId: string, round: number): Promise<boolean>;
+  /**
+   * Whether packs of that round wait; those of an earlier one were abandoned with it. A batch that Redis has forgotten
+   * was accepted: its record comes before its jobs.
+   */
+  acceptance(batchId: string, round: number): Promise<'accepting' | 'accepted' | 'abandoned'>;
   /** Writes the ends of files; `ready` is never taken back. Tells whether none is missing now. */
   finish(batchId: string, ends: readonly FileEnd[]): Promise<{ last: boolean }>;
+  /** True for a batch that was accepted, as far as Redis remembers: 30 days from its last file's end. */
+  wasAccepted(batchId: string): Promise<boolean>;
   view(batchId: string): Promise<BatchView | undefined>;
 }
 
@@ -45,21 +50,42 @@ interface OpenBatch {
   readonly createdAt: number;
   /** `acceptedSeq` of its first file. */
   readonly firstSeq: number;
+  /** Jobs it is planned as. */
+  readonly packs: number;
+}
+
+/** A batch as its record has it now. */
+interface OpenedBatch {
+  /** True when it was there before. */
+  readonly known: boolean;
+  readonly firstSeq: number;
+  /** Times it was given up and begun anew. */
+  readonly round: number;
+  /** The most jobs it was ever planned as, in this round. */
+  readonly packs: number;
 }
 
 /** A record outlives its last write by this long. */
 const TTL_SECONDS = 30 * 86_400;
 const FILE = 'file:';
 
-/** Fields of a record that are not files: state, project, owner, total, size, createdAt, firstSeq. */
-const FACTS = 7;
+/** Fields of a record that are not files: state, project, owner, total, size, createdAt, firstSeq, packs, round. */
+const FACTS = 9;
 
-/** KEYS batch; ARGV state, ttl, then fields and values. */
+/** KEYS batch; ARGV state, packs, ttl, then fields and values. */
 const openScript = defineScript(`
-  for i = 3, #ARGV, 2 do redis.call('HSETNX', KEYS[1], ARGV[i], ARGV[i + 1]) end
-  if redis.call('HGET', KEYS[1], 'state') ~= 'accepted' then redis.call('HSET', KEYS[1], 'state', ARGV[1]) end
-  redis.call('EXPIRE', KEYS[1], ARGV[2])
-  return redis.call('HGET', KEYS[1], 'firstSeq')
+  local state, round, packs = unpack(redis.call('HMGET', KEYS[1], 'state', 'round', 'packs'))
+  round = tonumber(round or '0')
+  packs = math.max(tonumber(packs or '0'), tonumber(ARGV[2]))
+  for i = 4, #ARGV, 2 do redis.call('HSETNX', KEYS[1], ARGV[i], ARGV[i + 1]) end
+  if state == 'abandoned' then
+    round = round + 1
+    packs = tonumber(ARGV[2])
+  end
+  redis.call('HSET', KEYS[1], 'round', round, 'packs', packs)
+  if state ~= 'accepted' then redis.call('HSET', KEYS[1], 'state', ARGV[1]) end
+  redis.call('EXPIRE', KEYS[1], ARGV[3])
+  return { state and 1 or 0, redis.call('HGET', KEYS[1], 'firstSeq'), round, packs }
 `);
 
 /** KEYS batch. Of accepting and abandoning, whichever comes first decides for good. */
@@ -68,8 +94,10 @@ const acceptScript = defineScript(`
   redis.call('HSET', KEYS[1], 'state', 'accepted')
   return 1
 `);
+/** KEYS batch; ARGV round. */
 const abandonScript = defineScript(`
-  local state = redis.call('HGET', KEYS[1], 'state')
+  local state, round = unpack(redis.call('HMGET', KEYS[1], 'state', 'round'))
+  if tonumber(round or '0') > tonumber(ARGV[1]) then return 1 end
   if state == 'accepting' then redis.call('HSET', KEYS[1], 'state', 'abandoned') end
   return (state == 'accepting' or state == 'abandoned') and 1 or 0
 `);
@@ -89,14 +117,17 @@ const finishScript = defineScript(`
 export function createBatches(redis: RedisConnection, prefix: string, keep: Keep = keepOnMaster): Batches {
   const key = (batchId: string) => `${prefix}:batch:{${batchId}}`;
   return {
-    async open({ batchId, entity, ...facts }, state) {
+    async open({ batchId, entity, packs, ...facts }, state) {
       const fields = Object.entries({ project: entity.project, ...facts }).flat();
-      return Number(await openScript(redis, [key(batchId)], [state, TTL_SECONDS, ...fields]));
+      const opened = await openScript(redis, [key(batchId)], [state, packs, TTL_SECONDS, ...fields]);
+      const [known = 0, firstSeq = 0, round = 0, most = 0] = (opened as unknown[]).map(Number);
+      return { known: known === 1, firstSeq, round, packs: most };
     },
     accept: async (batchId) => (await acceptScript(redis, [key(batchId)], [])) === 1,
-    abandon: async (batchId) => (await abandonScript(redis, [key(batchId)], [])) === 1,
-    async acceptance(batchId) {
-      const state = await redis.hget(key(batchId), 'state');
+    abandon: async (batchId, round) => (await abandonScript(redis, [key(batchId)], [round])) === 1,
+    async acceptance(batchId, round) {
+      const [state, now] = await redis.hmget(key(batchId), 'state', 'round');
+      if (Number(now) > round) return 'abandoned';
       return state === 'accepting' || state === 'abandoned' ? state : 'accepted';
     },
     async finish(batchId, ends) {
@@ -107,6 +138,7 @@ export function createBatches(redis: RedisConnection, prefix: string, keep: Keep
       const own = key(batchId);
       return { last: (await keep([own], () => finishScript(redis, [own], [TTL_SECONDS, ...fields]))) === 1 };
     },
+    wasAccepted: async (batchId) => (await redis.hget(key(batchId), 'state')) === 'accepted',
     async view(batchId) {
       const hash = await redis.hgetall(key(batchId));
       return hash.state === undefined ? undefined : toView(batchId, hash);

@@ -46,6 +46,8 @@ const pack = z.object({
   awaitAcceptance: z.boolean(),
   /** When its files become ready: those of each pack when they are stored, or those of the batch all together at its end. */
   commit: z.enum(['each', 'batch']).default('each'),
+  /** Which round of its batch it belongs to: one that was given up begins anew. */
+  round: z.int().min(0).default(0),
   correlationId: z.string(),
   createdBy: z.string(),
   createdAt: z.int(),

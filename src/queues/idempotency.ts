@@ -27,6 +27,8 @@ export type Claim =
 export interface Idempotency {
   /** `body` is a hash of the request. The batch's id stays the same however often a request is taken over. */
   claim(name: RequestName, body: string): Promise<Claim>;
+  /** Says that its owner is at work still: a claim that nobody renews for 10 s is taken over. */
+  renew(name: RequestName, token: string): Promise<void>;
   /** Keeps the answer for those who come later; without effect when another has taken over. */
   accept(name: RequestName, token: string, answer: string): Promise<void>;
   /** Forgets a request that did nothing. False when another has taken over. */
@@ -53,11 +55,14 @@ const claimScript = defineScript(`
   return { 'ours', batch or ARGV[2], body and 'over' or 'new' }
 `);
 
-/** KEYS request; ARGV token, then `accept` answer ttl, `release`, or `leave`. */
-const endScript = defineScript(`
+/** KEYS request; ARGV token, then `accept` answer ttl, `release`, `leave`, or `renew`. */
+const ownScript = defineScript(`
   if redis.call('HGET', KEYS[1], 'token') ~= ARGV[1] then return 0 end
   if ARGV[2] == 'release' then redis.call('DEL', KEYS[1])
   elseif ARGV[2] == 'leave' then redis.call('HSET', KEYS[1], 'at', 0)
+  elseif ARGV[2] == 'renew' then
+    local time = redis.call('TIME')
+    redis.call('HSET', KEYS[1], 'at', string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000)))
   else
     redis.call('HSET', KEYS[1], 'state', 'accepted', 'answer', ARGV[3])
     redis.call('EXPIRE', KEYS[1], ARGV[4])
@@ -78,11 +83,12 @@ export function createIdempotency(redis: RedisConnection, prefix: string, keep: 
       if (state === 'accepted') return { state, answer: await unpack(first ?? '') };
       return { state: state === 'mismatch' ? 'mismatch' : 'busy' };
     },
+    renew: async (name, token) => void (await ownScript(redis, [keyOf(name)], [token, 'renew'])),
     async accept(name, token, answer) {
-      await endScript(redis, [keyOf(name)], [token, 'accept', await pack(answer), TTL_SECONDS]);
+      await ownScript(redis, [keyOf(name)], [token, 'accept', await pack(answer), TTL_SECONDS]);
     },
-    release: async (name, token) => (await endScript(redis, [keyOf(name)], [token, 'release'])) === 1,
-    leave: async (name, token) => void (await endScript(redis, [keyOf(name)], [token, 'leave'])),
+    release: async (name, token) => (await ownScript(redis, [keyOf(name)], [token, 'release'])) === 1,
+    leave: async (name, token) => void (await ownScript(redis, [keyOf(name)], [token, 'leave'])),
   };
 }
 

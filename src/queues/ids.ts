@@ -14,8 +14,9 @@ export function assetIdOf(batchId: string, index: number): string {
 }
 export const newBatchId = (random: RandomBytes = randomBytes): string => `b_${randomName(random)}`;
 
-/** Job of the `index`-th pack of a batch. BullMQ refuses `:` and plain integers in job ids. */
-export const packJobId = (batchId: string, index: number): string => `${batchId}-${index}`;
+/** Job of the `index`-th pack of a round of a batch. BullMQ refuses `:` and plain integers in job ids. */
+export const packJobId = (batchId: string, round: number, index: number): string =>
+  round === 0 ? `${batchId}-${index}` : `${batchId}-${index}-again${round}`;
 /** Job that closes a batch; `replay` names a later one. */
 export const endJobId = (batchId: string, replay?: string): string =>
   replay === undefined ? `${batchId}-end` : `${batchId}-end-${replay}`;

@@ -21,7 +21,7 @@ export interface Waiting {
 }
 
 /**
- * Which packs wait in a lane: a set of job ids a project, and a hash of sizes for all of them, so that adding and
+ * Which packs wait in a lane: a set of job ids a project, and a hash of sizes and projects for all of them, so that adding and
  * removing can be repeated. A pack's priority is its rank in its project, which lets a newcomer's few packs pass a
  * hog's thousands; what all of them weigh decides whether more is taken in.
  */
@@ -30,29 +30,30 @@ export interface PendingPacks {
   add(lane: Lane, project: string, packs: readonly PendingPack[]): Promise<number[]>;
   remove(lane: Lane, project: string, jobIds: readonly string[]): Promise<void>;
   waiting(lane: Lane): Promise<Waiting>;
-  /** Drops what stands for jobs that are gone, removed by hand for example. */
+  /** Drops what stands for jobs that are over or gone: added again by a repeated request, or removed by hand. */
   prune(lane: Lane): Promise<void>;
 }
 
-/** KEYS project's set, sizes, total; ARGV ttl, then job ids and sizes. The total changes only as the sizes do. */
+/** KEYS project's set, sizes, total; ARGV ttl, project, then job ids and sizes. The total changes only as the sizes do. */
 const addScript = defineScript(`
   local rank = redis.call('SCARD', KEYS[1])
-  for i = 2, #ARGV, 2 do
+  for i = 3, #ARGV, 2 do
     redis.call('SADD', KEYS[1], ARGV[i])
-    if redis.call('HSETNX', KEYS[2], ARGV[i], ARGV[i + 1]) == 1 then redis.call('INCRBY', KEYS[3], ARGV[i + 1]) end
+    local added = redis.call('HSETNX', KEYS[2], ARGV[i], ARGV[i + 1] .. ' ' .. ARGV[2])
+    if added == 1 then redis.call('INCRBY', KEYS[3], ARGV[i + 1]) end
   end
   redis.call('EXPIRE', KEYS[1], ARGV[1])
   return rank
 `);
 
-/** KEYS project's set, sizes, total; ARGV job ids. Without a first key only the sizes are dropped. */
+/** KEYS project's set, sizes, total; ARGV job ids. */
 const removeScript = defineScript(`
   for i = 1, #ARGV do
     redis.call('SREM', KEYS[1], ARGV[i])
-    local size = redis.call('HGET', KEYS[2], ARGV[i])
-    if size then
+    local held = redis.call('HGET', KEYS[2], ARGV[i])
+    if held then
       redis.call('HDEL', KEYS[2], ARGV[i])
-      redis.call('DECRBY', KEYS[3], size)
+      redis.call('DECRBY', KEYS[3], string.match(held, '^%d+'))
     end
   end
 `);
@@ -70,7 +71,7 @@ export function createPendingPacks(redis: RedisConnection, prefix: string): Pend
       let before: number | undefined;
       for (let at = 0; at < packs.length; at += SLICE) {
         const args = packs.slice(at, at + SLICE).flatMap(({ jobId, size }) => [jobId, size]);
-        const rank = Number(await addScript(redis, keysOf(lane, project), [TTL_SECONDS, ...args]));
+        const rank = Number(await addScript(redis, keysOf(lane, project), [TTL_SECONDS, project, ...args]));
         before ??= rank;
       }
       return packs.map((_, index) => Math.min(LAST_RANK, (before ?? 0) + index + 1));
@@ -86,13 +87,25 @@ export function createPendingPacks(redis: RedisConnection, prefix: string): Pend
     },
     async prune(lane) {
       const [, sizes] = keysOf(lane, '');
-      const jobIds = await redis.hkeys(sizes);
-      for (let at = 0; at < jobIds.length; at += SLICE) {
-        const slice = jobIds.slice(at, at + SLICE);
-        const found = await Promise.all(slice.map((jobId) => redis.exists(jobKey(prefix, lane, jobId))));
-        const gone = slice.filter((_, index) => found[index] === 0);
-        await this.remove(lane, '', gone);
+      const held = Object.entries(await redis.hgetall(sizes));
+      for (let at = 0; at < held.length; at += SLICE) {
+        const slice = held.slice(at, at + SLICE);
+        const over = await Promise.all(slice.map(([jobId]) => isOver(lane, jobId)));
+        for (const [index, [jobId, value]] of slice.entries()) {
+          if (over[index]) await this.remove(lane, value.slice(value.indexOf(' ') + 1), [jobId]);
+        }
       }
     },
   };
+
+  /** A job that is done, a dead letter, or not there. */
+  async function isOver(lane: Lane, jobId: string): Promise<boolean> {
+    const queue = `${lanePrefix(prefix, lane)}:${lane}`;
+    const [exists, ...ends] = await Promise.all([
+      redis.exists(jobKey(prefix, lane, jobId)),
+      redis.zscore(`${queue}:completed`, jobId),
+      redis.zscore(`${queue}:failed`, jobId),
+    ]);
+    return exists === 0 || ends.some((score) => score !== null);
+  }
 }

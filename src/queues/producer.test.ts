@@ -91,6 +91,32 @@ describe('accept', () => {
     expect(await producer.counts()).toEqual(before);
   });
 
+  it('keeps the jobs of a batch that comes again with other packs', async () => {
+    const [one, two, three] = [pack(), pack(), pack('large')];
+    const first = await producer.accept({ ...request([{ lane: 'small', files: [...one.files, ...two.files] }]) });
+    const again = request([one, two, three]);
+    const second = await producer.accept({ ...again, batchId: first.batchId });
+    const filesOf = ({ files }: { files: readonly { assetId: string }[] }) => files.map(({ assetId }) => assetId);
+    expect(second.jobs[0]).toEqual(first.jobs[0]);
+    expect(second.jobs.map(filesOf)).toEqual([filesOf({ files: [...one.files, ...two.files] }), filesOf(three)]);
+    expect(new Set(second.jobs.map(({ jobId }) => jobId)).size).toBe(2);
+    expect(await producer.accept({ ...again, batchId: first.batchId })).toMatchObject({ jobs: second.jobs });
+  });
+
+  it('begins a batch anew that was given up, past what is left of the first try', async () => {
+    const batches = createBatches(redis, PREFIX);
+    const again = request([pack(), pack()]);
+    const facts = { owner: 'key', total: 2, size: 20, createdAt: 0, firstSeq: 7, packs: 2 };
+    await batches.open({ ...facts, batchId: again.batchId, entity: again.entity }, 'accepting');
+    await producer.lanes.small.add('upload', {}, { jobId: `${again.batchId}-0` });
+    await batches.abandon(again.batchId, 0);
+    const { jobs } = await producer.accept(again);
+    expect(jobs.map(({ jobId }) => jobId)).not.toContain(`${again.batchId}-0`);
+    expect(await batches.acceptance(again.batchId, 0)).toBe('abandoned');
+    expect(await batches.abandon(again.batchId, 0)).toBe(true);
+    expect(await batches.acceptance(again.batchId, 1)).toBe('accepted');
+  });
+
   it('ranks the first packs of a newcomer before the last ones of a hog', async () => {
     const hog = await producer.accept(
       request(
@@ -119,7 +145,7 @@ describe('a batch that could not be taken whole', () => {
     await redis.set(`{${PREFIX}:large}:large:meta`, 'not a hash');
     await expect(producer.accept(several)).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE', details: {} });
     await redis.del(`{${PREFIX}:large}:large:meta`);
-    expect(await createBatches(redis, PREFIX).acceptance(several.batchId)).toBe('abandoned');
+    expect(await createBatches(redis, PREFIX).acceptance(several.batchId, 0)).toBe('abandoned');
     const rank = await redis.scard(`{${PREFIX}:large}:pending:refused`);
     expect(rank).toBe(0);
   });

@@ -75,8 +75,8 @@ export interface JobView {
 
 /** The way in to the queues. Throws `AppError` `QUEUE_UNAVAILABLE` at once while Redis is away. */
 export interface Producer extends Jobs {
-  /** Throws `BACKLOG_FULL` when so much waits already that no more work may be taken in. */
-  requireRoom(): Promise<void>;
+  /** Throws `BACKLOG_FULL` when so much waits that no more work, of `bytes`, may be taken in; `TOO_LARGE` when it would not fit alone. */
+  requireRoom(bytes?: number): Promise<void>;
   /** Requests by their callers' own names. */
   readonly idempotency: Idempotency;
   /** Bytes on their way into staging. */
@@ -123,7 +123,7 @@ export function createProducer({ redis, prefix, limits, clock, onError, keep }: 
     lanes,
     idempotency: guardedAll(guarded, createIdempotency(redis, prefix, keep)),
     staging: guardedAll(guarded, createStagingRecords(redis, prefix, lanes.maintenance)),
-    requireRoom: () => guarded(() => backlog.requireRoom()),
+    requireRoom: (bytes) => guarded(() => backlog.requireRoom(bytes)),
     accept: (request) => guarded(() => acceptBatch({ redis, prefix, lanes, batches, pending, keep }, request)),
     getBatch: (batchId) => guarded(() => batches.view(batchId)),
     getJob: (jobId) => guarded(() => jobs.getJob(jobId)),

@@ -19,9 +19,12 @@ const record = z.object({
   project: z.string(),
   /** Id of the API key that asked for it. */
   owner: z.string(),
+  /** Where its owner may put bytes. */
+  openKey: z.string(),
+  /** Where they are when complete: elsewhere, if requests that put them could be sent again. */
   key: z.string(),
   size: z.coerce.number(),
-  /** SHA-256 announced; the upload that uses the bytes is held to it. */
+  /** SHA-256 announced or, once complete, found; the upload that uses the bytes is held to it. */
   checksum: z.string().optional(),
   /** With it the bytes come in parts. */
   uploadId: z.string().optional(),
@@ -37,8 +40,12 @@ export interface StagingRecords {
   /** Writes a new record, and has its expiry looked after. */
   open(fields: Omit<StagingRecord, 'state' | 'batchId'>): Promise<void>;
   get(stagingId: string): Promise<StagingRecord | undefined>;
-  /** Moves on to `to`, from one of the states that lead there; gives the state there is now. */
-  move(stagingId: string, to: 'complete' | 'aborted' | 'expired'): Promise<StagingState | undefined>;
+  /** Moves on to `to`, with what is known by then, from one of the states that lead there; gives the state there is now. */
+  move(
+    stagingId: string,
+    to: 'complete' | 'aborted' | 'expired',
+    facts?: Partial<Pick<StagingRecord, 'key' | 'checksum'>>,
+  ): Promise<StagingState | undefined>;
   /** Takes complete bytes for a batch, which may be repeated. False when they are not complete, or another's. */
   use(stagingId: string, batchId: string): Promise<boolean>;
   /** Gives back what a batch took that came to nothing. */
@@ -57,12 +64,13 @@ const LEADS_TO: Readonly<Record<'complete' | 'aborted' | 'expired', string>> = {
   expired: 'open complete expired',
 };
 
-/** KEYS record; ARGV state, states that lead to it. */
+/** KEYS record; ARGV state, states that lead to it, then fields and values. */
 const moveScript = defineScript(`
   local state = redis.call('HGET', KEYS[1], 'state')
   if not state then return nil end
   if not string.find(' ' .. ARGV[2] .. ' ', ' ' .. state .. ' ', 1, true) then return state end
   redis.call('HSET', KEYS[1], 'state', ARGV[1])
+  for i = 3, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
   return ARGV[1]
 `);
 
@@ -108,8 +116,9 @@ export function createStagingRecords(
       const hash = await redis.hgetall(keyOf(stagingId));
       return hash.state === undefined ? undefined : record.parse(hash);
     },
-    async move(stagingId, to) {
-      const state = await moveScript(redis, [keyOf(stagingId)], [to, LEADS_TO[to]]);
+    async move(stagingId, to, facts = {}) {
+      const fields = Object.entries(facts).flatMap(([name, value]) => (value === undefined ? [] : [name, value]));
+      const state = await moveScript(redis, [keyOf(stagingId)], [to, LEADS_TO[to], ...fields]);
       return STAGING_STATES.find((known) => known === state);
     },
     use: async (stagingId, batchId) => (await useScript(redis, [keyOf(stagingId)], [batchId])) === 1,

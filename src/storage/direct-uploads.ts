@@ -1,3 +1,5 @@
+import type { Store } from './store.ts';
+
 /**
  * The part of the store port for bytes that their owner puts into the store himself, whole or in parts, so that they
  * need not pass through the API. Adapters: `disk-direct.ts`, `s3-direct.ts`; `test/contracts/direct-uploads.ts` is this
@@ -52,4 +54,13 @@ const PARTS = 10_000;
 /** 8 MiB, and more where 10,000 of those would not do, in whole MiB. */
 export function directPartSize(size: number): number {
   return Math.max(PART_SIZE, Math.ceil(size / PARTS / MIB) * MIB);
+}
+
+/** Ends what may still come in at `openKey`; bytes that lie there complete stay. */
+export async function dropDirect(
+  store: Pick<Store, 'direct' | 'deleteMany'>,
+  { openKey, key, uploadId }: { openKey: string; key: string; uploadId?: string | undefined },
+): Promise<void> {
+  if (uploadId !== undefined) await store.direct.abort({ key: openKey, uploadId });
+  if (key !== openKey) await store.deleteMany([openKey]);
 }

@@ -13,6 +13,8 @@ interface DiskDirectOptions {
 }
 
 const TYPE = { contentType: 'application/octet-stream' };
+/** Parts of an upload, and the object that says that it has begun: listed in one walk. */
+const MOST = 10_001;
 /** An object that says that the upload has begun; it sorts before the parts. */
 const MARK = '0';
 
@@ -28,7 +30,7 @@ export function createDiskDirect({ store, urlSecret, clock }: DiskDirectOptions)
     const found: ObjectInfo[] = [];
     let after: string | undefined;
     do {
-      const page = await store.list(folderOf(upload), { after });
+      const page = await store.list(folderOf(upload), { after, limit: MOST });
       found.push(...page.objects);
       after = page.next;
     } while (after !== undefined);
