@@ -252,16 +252,13 @@ export const health = z
     ready: z.boolean().describe('True while the API and a worker serve.'),
     degraded: z
       .array(z.enum(['store', 'metadata']))
-      .default([])
+      .optional()
       .describe('What is away while intake works; absent when nothing is.'),
     missing: z
       .array(z.enum(['queue', 'worker']))
-      .default([])
+      .optional()
       .describe('What keeps the whole from serving; absent when nothing does.'),
   })
   .meta({ id: 'Health', description: 'Whether uploads are carried out now, and what is away.' });
-/** Whether uploads are carried out now, and what is away. */
-export type Health = z.infer<typeof health>;
-
 /** Answers `GET /health/live`. */
 export const live = z.object({ live: z.literal(true) }).meta({ id: 'Live', description: 'The process answers.' });

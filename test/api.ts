@@ -34,6 +34,8 @@ import { startRedis, type TestRedis } from './redis.ts';
 /** The API on a real Redis, a disk store and the embedded Convex; no worker. */
 export interface TestApi extends Pick<ApiPorts, 'store' | 'metadata' | 'producer' | 'urlCache'> {
   readonly outbox: StatusOutbox;
+  /** The routes themselves. */
+  readonly app: ReturnType<typeof createApi>;
   readonly url: string;
   readonly redisServer: TestRedis;
   readonly redis: RedisConnection;
@@ -165,7 +167,7 @@ export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
   };
 
   return {
-    ...{ url, redisServer, redis, engine, root, admin, store, metadata, outbox, producer, urlCache, key, call },
+    ...{ app, url, redisServer, redis, engine, root, admin, store, metadata, outbox, producer, urlCache, key, call },
     viewer: (subject) => signViewerToken(signingKey, { subject, expiresIn: 600 }),
     post: (path, body) =>
       call(path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),

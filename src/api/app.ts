@@ -3,6 +3,7 @@ import { assets } from './assets.ts';
 import { authenticated, createAccess } from './auth.ts';
 import { batches } from './batches.ts';
 import { correlate } from './correlation.ts';
+import { docs } from './docs.ts';
 import { entities } from './entities.ts';
 import { answerError, routeNotFound } from './errors.ts';
 import { forms } from './forms.ts';
@@ -11,6 +12,7 @@ import { jobs } from './jobs.ts';
 import { lists } from './lists.ts';
 import { metricsPage } from './metrics-page.ts';
 import { objects } from './objects.ts';
+import { openApi } from './openapi.ts';
 import type { ApiPorts } from './ports.ts';
 import { queuesBoard } from './queues-board.ts';
 import { staging } from './staging.ts';
@@ -32,6 +34,8 @@ export function createApi(ports: ApiPorts): Express {
   metricsPage(open, ports);
   statusPage(open, ready);
   objects(open, ports);
+  openApi(open);
+  docs(open);
   app.use(open);
   app.use('/admin/queues', queuesBoard(ports));
 

@@ -4,7 +4,7 @@ import { resource } from './resource.ts';
 
 /** What people call the parts. */
 const PARTS = { queue: 'Redis', metadata: 'Convex', store: 'the store', worker: 'the worker' } as const;
-const LINKS = ['/health/ready', '/metrics', '/admin/queues'];
+const LINKS = ['/docs', '/health/ready', '/metrics', '/admin/queues'];
 
 /** `/`: how it goes, for a person who opens the address. */
 export function statusPage(router: Router, ready: () => Promise<Readiness>): void {
