@@ -53,7 +53,8 @@ function checksums({ sha256, md5Etag, composite, fullObject }: InS3): Finding {
     md5Etag && 'MD5 ETags',
   ].filter((one) => one !== false);
   if (kept.length > 0) return ok(`verifies by ${kept.join(', ')}`);
-  return warning('verifies nothing itself', 'Nothing to do: each object is read back once after it is stored.');
+  // Under KMS an ETag is no digest of the bytes.
+  return warning('verifies nothing itself', 'Each object is read back once after it is stored, which takes time.');
 }
 
 function encryption({ sse, kmsKeyId }: S3Config, byDefault: InS3['defaultEncryption']): Finding {

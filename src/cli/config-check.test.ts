@@ -11,6 +11,7 @@ import { startEngine, type TestEngine } from '#test/engine.ts';
 import { freePort } from '#test/free-port.ts';
 import { startRedis, type TestRedis } from '#test/redis.ts';
 import { type SpawnedCli, spawnedCli } from '#test/spawned-cli.ts';
+import { startStandInS3 } from '#test/stand-in-s3.ts';
 import type { Finding } from './config-finding.ts';
 
 let cli: SpawnedCli;
@@ -119,6 +120,23 @@ test('a store that cannot be used, and a port that is taken', async () => {
   expect(code).toBe(1);
   expect(findings.find(({ part }) => part === 'store')).toMatchObject({ state: 'error' });
   expect(about(new RegExp(`PORT ${port} is taken`))).toMatchObject({ state: 'warning' });
+});
+
+test('a bucket in another region is followed, and said where it is', async () => {
+  const s3 = await startStandInS3();
+  const headers = { 'x-amz-bucket-region': 'eu-central-1' };
+  s3.refuse = ({ region }) =>
+    region === 'eu-central-1' || region === '' ? undefined : { status: 301, code: 'PermanentRedirect', headers };
+  const bucket = { S3_BUCKET: 'films', S3_ENDPOINT_URL: s3.endpoint, S3_FORCE_PATH_STYLE: 'true' };
+  const keys = { AWS_ACCESS_KEY_ID: 'key', AWS_SECRET_ACCESS_KEY: 'secret' };
+  const { code, about } = await check({ ...bucket, ...keys });
+  await s3.close();
+  expect(code).toBe(0);
+  expect(about(/bucket films in eu-central-1/)).toMatchObject({
+    state: 'warning',
+    todo: expect.stringMatching(/AWS_REGION=eu-central-1: it says us-east-1/),
+  });
+  expect(about(/^verifies by SHA-256, MD5 ETags$/)).toMatchObject({ state: 'ok' });
 });
 
 test('a wrong environment ends with 78, every mistake named', async () => {

@@ -79,6 +79,8 @@ export function examineS3(config: S3Config, origin: string): Promise<S3Examinati
 
 const text = { contentType: 'text/plain' };
 const BODY = Buffer.from('reelay');
+const silent = () => undefined;
+const SILENT = { trace: silent, debug: silent, info: silent, warn: silent, error: silent };
 
 function put(bucket: Bucket, key: string, more: { IfNoneMatch?: string } = {}) {
   const { client, name, config } = bucket;
@@ -137,6 +139,8 @@ async function sparesExisting(bucket: Bucket, key: string): Promise<boolean> {
 async function takesTrailers(config: S3Config, Key: string): Promise<boolean> {
   const bucket = openBucket({ ...config, checksumMode: 'WHEN_SUPPORTED' });
   const stream = { Body: Readable.from([BODY]), ContentLength: BODY.length };
+  // The SDK tells the terminal that it cannot repeat a stream.
+  Object.assign(bucket.client.config, { logger: SILENT });
   try {
     const headers = objectHeaders(config, Key, text);
     await bucket.client.send(new PutObjectCommand({ Bucket: bucket.name, Key, ...headers, ...stream }));

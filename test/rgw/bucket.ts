@@ -14,6 +14,8 @@ export interface TestBucket {
   readonly config: S3Config;
   /** The same bucket over TLS, in the host name; nothing on a store that was named. */
   readonly overTls: Partial<S3Config>;
+  /** What makes a child process use it over TLS, trusting the authority of its certificate. */
+  readonly tlsEnv: Readonly<Record<string, string>>;
   /** A store on the bucket, or on it as seen through `changes`. Parts are of S3's least size, 5 MiB. */
   open(changes?: Partial<S3Config>, limits?: Partial<S3Limits>, clock?: () => number): Store;
   /** Keys with a multipart upload that is neither completed nor aborted. */
@@ -38,6 +40,7 @@ export async function openTestBucket(): Promise<TestBucket> {
     overTls: own
       ? { endpoint: own.tls.endpoint.replace('127.0.0.1', 's3.localhost'), forcePathStyle: false }
       : { forcePathStyle: false },
+    tlsEnv: own ? { ...own.env, S3_ENDPOINT_URL: own.tls.endpoint, NODE_EXTRA_CA_CERTS: own.tls.caFile } : namedEnv(),
     open(changes = {}, limits = {}, clock = Date.now) {
       const store = createS3Store({ ...config, ...changes }, { clock, limits: { partSize: PART, ...limits } });
       stores.push(store);
@@ -54,6 +57,12 @@ export async function openTestBucket(): Promise<TestBucket> {
       await own?.stop();
     },
   };
+}
+
+/** The store that was named to this process, for a child of it. */
+function namedEnv(): Record<string, string> {
+  const named = Object.entries(process.env).filter(([name]) => /^(S3|AWS)_/.test(name));
+  return Object.fromEntries(named.map(([name, value = '']) => [name, value]));
 }
 
 /** The bucket, as seen through `changes`, as the suite of the contract wants it; whoever opened it closes it. */

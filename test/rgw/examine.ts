@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { examineStore } from '#storage/examine.ts';
+import { spawnedCli } from '#test/spawned-cli.ts';
 import type { TestBucket } from './bucket.ts';
 
 /** What an RGW of this version shows of itself; `docs/fidelity.md` says the same in words. */
@@ -16,7 +17,30 @@ export function describeExamination(getBucket: () => TestBucket): void {
         ...{ defaultEncryption: undefined, signedUrl: 200, cors: false },
       });
       expect((await getBucket().open().list('.reelay/')).objects).toEqual([]);
-      expect(await getBucket().openUploads()).toEqual([]);
+      expect((await getBucket().openUploads()).filter((key) => key.startsWith('.reelay/'))).toEqual([]);
+    });
+
+    test('is what the command line prints, with a private authority of the certificate', async () => {
+      const cli = await spawnedCli();
+      const run = async (env: Record<string, string>) => {
+        const { stdout } = await cli.reelay(['config', 'check', '--json'], { ...getBucket().tlsEnv, ...env });
+        const { findings } = JSON.parse(stdout) as { findings: { part: string; state: string; what: string }[] };
+        return findings.filter(({ part }) => part === 'store').map(({ state, what }) => `${state}: ${what}`);
+      };
+      const kms = { S3_SSE: 'aws:kms', S3_KMS_KEY_ID: 'testing-key' };
+      expect(await run(kms)).toEqual([
+        expect.stringMatching(/^ok: bucket reelay-test in us-east-1, at https:/),
+        'warning: verifies nothing itself',
+        "ok: encryption aws:kms with testing-key is confirmed (the bucket's own: none)",
+        'ok: versioning off, Object Lock off',
+        'ok: conditional writes work',
+        'ok: streamed trailers are refused, S3_CHECKSUM_MODE WHEN_REQUIRED',
+        'ok: a signed URL serves its object',
+        'warning: pages of the API may not read signed URLs (CORS)',
+      ]);
+      expect(await run({ S3_SSE: 'AES256' })).toEqual([expect.stringMatching(/^error: .* asked for AES256/)]);
+      expect(await run({ NODE_EXTRA_CA_CERTS: '' })).toEqual([expect.stringMatching(/^error: .*certificate/)]);
+      await cli.close();
     });
   });
 }
