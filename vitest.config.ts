@@ -3,6 +3,7 @@ import { defineConfig } from 'vitest/config';
 /** `npm test` runs project `base`; what needs apt packages beyond redis-server and ffmpeg is project `more`. */
 const heavy = [
   'test/redis/**/*.test.ts',
+  'test/python/**/*.test.ts',
   'test/outages/**/*.test.ts',
   'test/rgw/**/*.test.ts',
   'test/browser/**/*.test.ts',

@@ -41,6 +41,7 @@ const DEBIAN_TOOLS = [
   { name: 'docker-compose', why: 'it checks docker-compose.yml' },
   { name: 'redis-sentinel', why: 'it switches to another Redis when one is lost' },
   { name: 'redis-cli', from: 'redis-tools', why: 'it makes a Cluster of Redis servers' },
+  { name: 'python3', why: 'the example in Python is run' },
   { name: 'openssl', why: 'it makes the certificates of a Redis over TLS' },
   { name: 'chromium', why: 'pages are looked at in it' },
 ].map((tool) => ({ ...tool, needed: purpose === 'more', required: true, wayOut: 'Install it by hand.' }));

@@ -1,12 +1,11 @@
-import { spawnSync } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createClient } from '#client/node.ts';
+import { runExample } from '#test/examples/run.ts';
 import { type LossyProxy, startLossyProxy } from '#test/lossy-proxy.ts';
 import { type Stack, startStack } from '#test/stack.ts';
-import { runExample } from './run.ts';
 
 const SCENE = { project: 'demo', session: 'python', scene: 'intro' } as const;
 const UPLOAD = Object.entries(SCENE).flatMap(([name, id]) => [`--${name}`, id]);
@@ -15,17 +14,12 @@ let stack: Stack;
 let proxy: LossyProxy;
 let dir: string;
 
-/** A bare machine may have no Python; the agent is for those who have. */
-const python = spawnSync('python3', ['--version']).status === 0;
-
 beforeAll(async () => {
-  if (!python) return;
   stack = await startStack();
   proxy = await startLossyProxy(stack.apiUrl);
   dir = await mkdtemp(join(tmpdir(), 'reelay-python-'));
 });
 afterAll(async () => {
-  if (!python) return;
   await proxy.close();
   await stack.remove();
   await rm(dir, { recursive: true });
@@ -42,7 +36,7 @@ const assets = async () => {
   return (await client.listAssets(SCENE, { history: true })).assets;
 };
 
-describe.skipIf(!python)('the agent in Python', () => {
+describe('the agent in Python', () => {
   test('uploads once though the answer is lost, waits and downloads', async () => {
     const path = await write('scène "1".vtt', 'WEBVTT');
     proxy.loseAnswer('/v1/uploads/files');
