@@ -35,8 +35,8 @@ export async function startEngine(
   return engine;
 }
 
-/** One engine for all tests of a file; its address and process id are there once they run. */
-export function sharedEngine(env: Record<string, string> = {}): { readonly url: string; readonly pid: number } {
+/** One engine for all tests of a file; its addresses and process id are there once they run. */
+export function sharedEngine(env: Record<string, string> = {}): Pick<EngineProcess, 'url' | 'siteUrl' | 'pid'> {
   let engine: EngineProcess | undefined;
   let data = '';
   beforeAll(async () => {
@@ -51,6 +51,9 @@ export function sharedEngine(env: Record<string, string> = {}): { readonly url: 
   return {
     get url() {
       return engine?.url ?? '';
+    },
+    get siteUrl() {
+      return engine?.siteUrl;
     },
     get pid() {
       return engine?.pid ?? 0;
