@@ -7,6 +7,7 @@ import { firstUpload } from './first-upload.ts';
 import { largeDisk, largeS3 } from './large-file.ts';
 import { manySmall } from './many-small.ts';
 import { race } from './race.ts';
+import { sameRequest } from './same-request.ts';
 import { subscribers } from './subscribers.ts';
 import { uploadDir } from './upload-dir.ts';
 
@@ -21,6 +22,7 @@ const CHAPTERS: readonly Chapter[] = [
   engine,
   failover,
   badInput,
+  sameRequest,
 ];
 
 /** `npm run accept [NAME]`: runs the chapters and prints their figures; exits 1 when one is not met. */
