@@ -7,6 +7,7 @@ const heavy = [
   'test/outages/**/*.test.ts',
   'test/rgw/**/*.test.ts',
   'test/browser/**/*.test.ts',
+  'test/docs/**/*.test.ts',
   'test/containers/**/*.test.ts',
 ];
 

@@ -37,7 +37,7 @@ const DEBIAN_TOOLS = [
   { name: 'ceph-mgr', why: 'Ceph wants its manager' },
   { name: 'radosgw', why: "Ceph's S3" },
   { name: 'ceph', from: 'ceph-common', why: 'it sets that Ceph up' },
-  { name: 'curl', why: 'it asks whether Ceph answers' },
+  { name: 'curl', why: 'it asks whether Ceph answers, and types the commands of docs/' },
   { name: 'docker-compose', why: 'it checks docker-compose.yml' },
   { name: 'redis-sentinel', why: 'it switches to another Redis when one is lost' },
   { name: 'redis-cli', from: 'redis-tools', why: 'it makes a Cluster of Redis servers' },

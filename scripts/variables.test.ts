@@ -1,16 +1,24 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { VARIABLES } from '#config';
-import { variablesTable, withTable } from './variables.ts';
+import { CONFIGURATION, variableTables, withTables } from './variables.ts';
 
-it('README.md has the table of variables as src/config.ts is now', () => {
-  const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
-  expect(withTable(readme), 'run: npx node scripts/variables.ts').toBe(readme);
+const page = readFileSync(CONFIGURATION, 'utf8');
+
+it('docs/configuration.md has the tables of variables as src/config.ts is now', () => {
+  expect(withTables(page), 'run: npx node scripts/variables.ts').toBe(page);
 });
 
-it('says something about every variable', () => {
-  const lines = variablesTable().trim().split('\n').slice(2);
+it('says something about every variable, once', () => {
+  const lines = variableTables()
+    .split('\n')
+    .filter((line) => line.startsWith('| `'));
   expect(lines).toHaveLength(Object.keys(VARIABLES.shape).length);
   expect(lines.filter((line) => !/^\| `\w+` \| .*\| .+\. \|$/.test(line))).toEqual([]);
-  expect(variablesTable()).toContain('| `PORT` | `3000` | Port of the API. |');
+  expect(lines).toContain('| `PORT` | `3000` | Port of the API. |');
+});
+
+it('links to pages that are there', () => {
+  const links = [...page.matchAll(/\]\(([^)#:]+)[^)]*\)/g)].map(([, path = '']) => path);
+  expect(links.filter((path) => !existsSync(new URL(path, CONFIGURATION)))).toEqual([]);
 });

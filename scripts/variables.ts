@@ -1,32 +1,52 @@
 /**
- * The table of environment variables in README.md, made from `src/config.ts`.
- *   node scripts/variables.ts    writes it between its markers
+ * The tables of environment variables in docs/configuration.md, made from `src/config.ts`.
+ *   node scripts/variables.ts    writes them between their markers
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { VARIABLES } from '#config';
+import { markdownTable, putBetween } from './between-markers.ts';
 
-const README = new URL('../README.md', import.meta.url);
-const BETWEEN_MARKERS = /(?<=<!-- variables -->\n)[\s\S]*?(?=<!-- \/variables -->)/;
+export const CONFIGURATION = new URL('../docs/configuration.md', import.meta.url);
 
-/** Every variable with its default and meaning, as a Markdown table. */
-export function variablesTable(): string {
-  const rows = Object.entries(VARIABLES.shape).map(
-    ([name, schema]) => `| \`${name}\` | ${fallbackOf(schema)} | ${schema.description ?? ''} |`,
-  );
-  return `${['| variable | default | meaning |', '|---|---|---|', ...rows].join('\n')}\n`;
+/** What variables are about, in the order of the page; the first group that a name fits has it. */
+const GROUPS: readonly [title: string, names: RegExp][] = [
+  ['Addresses, data and logins', /^(PORT|METRICS_PORT|REELAY_\w+|LOG_LEVEL|LANES)$/],
+  ['What may be uploaded, and how long it may take', /^(UPLOAD|URL_ORIGIN|BACKLOG)_|^S3_UPLOAD_ON_WRITE$/],
+  ['Redis', /^REDIS_/],
+  ['Convex', /^CONVEX_/],
+  ['Store', /^(S3|AWS)_/],
+];
+
+type Variable = [name: string, schema: (typeof VARIABLES.shape)[keyof typeof VARIABLES.shape]];
+
+/** Every variable with its default and meaning, a table for each group. */
+export function variableTables(): string {
+  const groups = Map.groupBy(Object.entries(VARIABLES.shape) as Variable[], ([name]) => groupOf(name));
+  return GROUPS.map(([title]) => {
+    const rows = (groups.get(title) ?? []).map(([name, schema]) => {
+      // The sentences link from the root of the repository.
+      return [`\`${name}\``, fallbackOf(schema), (schema.description ?? '').replaceAll('](docs/', '](')];
+    });
+    return `\n## ${title}\n\n${markdownTable(['variable', 'default', 'meaning'], rows)}`;
+  }).join('');
 }
 
-/** The README with its table as it should be. Throws when the markers are missing. */
-export function withTable(readme: string): string {
-  if (!BETWEEN_MARKERS.test(readme)) throw new Error('README.md has lost the markers of its table of variables.');
-  return readme.replace(BETWEEN_MARKERS, () => variablesTable());
+/** The page with its tables as they should be. */
+export function withTables(page: string): string {
+  return putBetween(page, 'variables', variableTables());
+}
+
+function groupOf(name: string): string {
+  const group = GROUPS.find(([, names]) => names.test(name));
+  if (!group) throw new Error(`${name} is in no group of docs/configuration.md: see GROUPS in scripts/variables.ts.`);
+  return group[0];
 }
 
 /** The default is what parsing nothing gives. */
-function fallbackOf(schema: (typeof VARIABLES.shape)[keyof typeof VARIABLES.shape]): string {
+function fallbackOf(schema: Variable[1]): string {
   const value: unknown = schema.parse(undefined);
   const text = Array.isArray(value) ? value.join(',') : String(value ?? '');
   return text === '' ? '' : `\`${text}\``;
 }
 
-if (import.meta.main) writeFileSync(README, withTable(readFileSync(README, 'utf8')));
+if (import.meta.main) writeFileSync(CONFIGURATION, withTables(readFileSync(CONFIGURATION, 'utf8')));

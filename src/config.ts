@@ -18,7 +18,7 @@ const redisUrlText = z.string().superRefine((text, check) => {
   for (const message of 'mistakes' in read ? read.mistakes : []) check.addIssue({ code: 'custom', message });
 });
 
-/** Every environment variable, once: its form, default and sentence. README's table is made from it. */
+/** Every environment variable, once: its form, default and sentence. docs/configuration.md is made from it. */
 export const VARIABLES = z.object({
   PORT: port(3000).describe('Port of the API.'),
   METRICS_PORT: port(9464).describe("Port of the worker's metrics."),
