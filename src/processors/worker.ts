@@ -206,9 +206,12 @@ async function settle(parts: WorkerParts, lane: Lane, job: Job, token: string, o
   if (outcome.end === 'later') return later(job, token, outcome.inMs);
   const isLastAttempt = job.attemptsMade + 1 >= (job.opts.attempts ?? 1);
   if (outcome.end === 'retry' && !isLastAttempt) throw new RetryError(outcome.error, outcome.inMs);
-  await parts.pending.remove(lane, readAnyPack(job.data).entity.project, [jobId]);
+  // Housekeeping: a Redis that takes no writes now must not make a failure of what is done.
+  const late = (err: unknown) =>
+    parts.log.warn({ err, lane, jobId }, 'What stands for a job that is over stays for now');
+  await parts.pending.remove(lane, readAnyPack(job.data).entity.project, [jobId]).catch(late);
   if (outcome.end === 'retry' || outcome.end === 'failed') throw new UnrecoverableError(reasonOf(outcome.error));
-  await retireJobFacts(parts.redis, parts.prefix, lane, jobId);
+  await retireJobFacts(parts.redis, parts.prefix, lane, jobId).catch(late);
   if (outcome.end === 'discarded' || outcome.end === 'moved') job.opts.removeOnComplete = true;
 }
 
