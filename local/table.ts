@@ -9,6 +9,7 @@ export function welcome(config: Config, seconds: number): string {
   const credentials = shortest(credentialsFile(config.dataDir));
   const rows: [string, string][] = [
     ['API', `${api}/v1`],
+    ['API, to read and try', `${api}/docs`],
     ['Dashboard', `${api}/`],
     ['Queues (Bull Board)', `${api}/admin/queues`],
     ['Convex', config.convexUrl],
