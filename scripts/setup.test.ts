@@ -65,7 +65,7 @@ describe('setting up a machine', () => {
 
   it('installs what more tests need at one stroke, by the names of its packages', () => {
     const ceph = ['ceph-mon', 'ceph-osd', 'ceph-mgr', 'radosgw', 'ceph', 'curl'];
-    const more = [...ceph, 'docker-compose', 'redis-sentinel', 'redis-cli', 'openssl', 'chromium'];
+    const more = [...ceph, 'docker-compose', 'redis-sentinel', 'redis-cli', 'python3', 'openssl', 'chromium'];
     for (const name of ['redis-server', 'ffmpeg']) put(name);
     put('apt-get', `[ "$1" = update ] || { ${installing(...more)}; }`);
     if (process.getuid?.() !== 0)
@@ -74,13 +74,13 @@ describe('setting up a machine', () => {
     expect(status).toBe(0);
     expect(said.split('\n').filter((line) => line.includes('is missing ('))).toHaveLength(more.length);
     expect(said).toContain(
-      'ceph-mon ceph-osd ceph-mgr radosgw ceph-common curl docker-compose redis-sentinel redis-tools openssl chromium\n',
+      'ceph-mon ceph-osd ceph-mgr radosgw ceph-common curl docker-compose redis-sentinel redis-tools python3 openssl chromium\n',
     );
     expect(setUp('more')).toEqual({ status: 0, said: '' });
   });
 
   it('says that more tests need Debian where there is no apt', () => {
-    const redis = ['redis-server', 'redis-sentinel', 'redis-cli', 'openssl'];
+    const redis = ['redis-server', 'redis-sentinel', 'redis-cli', 'python3', 'openssl'];
     for (const name of [...redis, 'ffmpeg', 'ceph-mon', 'ceph-osd', 'ceph-mgr', 'ceph', 'curl', 'chromium', 'brew'])
       put(name);
     expect(setUp('more')).toEqual({

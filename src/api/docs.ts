@@ -1,4 +1,4 @@
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { RequestHandler, Router } from 'express';
 import { z } from 'zod';
@@ -72,7 +72,7 @@ export function docs(router: Router): void {
     const { file } = parse(fileParams, req.params);
     const own = OWN[file];
     if (own !== undefined) res.type(file).send(own);
-    else if (VENDOR.has(file)) res.set('Cache-Control', 'public, max-age=3600').sendFile(join(BUNDLE, file));
+    else if (VENDOR.has(file)) res.set('Cache-Control', 'public, max-age=3600').sendFile(file, { root: BUNDLE });
     else routeNotFound(req, res, next);
   };
   resource(router, '/docs', { get: getPage });
