@@ -19,12 +19,13 @@ import {
 } from '#answers';
 import type { AssetType, EntityRef } from '#domain';
 import type { Seen, Watchable } from './follow.ts';
+import { json } from './json.ts';
 import type { CallOptions } from './retry.ts';
 import { createTransport, type Transport, type TransportOptions } from './transport.ts';
 import {
   dryRun,
-  json,
   type UploadFile,
+  type UploadFileOptions,
   type UploadFiles,
   type UploadOptions,
   uploadFile,
@@ -51,6 +52,7 @@ export type {
   Seen,
   TransportOptions as ClientOptions,
   UploadFile,
+  UploadFileOptions,
   UploadFiles,
   UploadOptions,
   Watchable,
@@ -94,8 +96,11 @@ export interface ListAssetsOptions extends CallOptions {
  * again for `retryForMs`, no sooner than Retry-After asks; uploads too, under one idempotency key.
  */
 export interface ReelayClient {
-  /** Sends one file of any size; a stream leaves memory flat. Resolves when the API has accepted it. */
-  uploadFile(file: UploadFile, options?: UploadOptions): Promise<Accepted>;
+  /**
+   * Sends one file of any size; a stream leaves memory flat. Above 64 MiB, content that can be read in parts goes by
+   * staging, past the API where the store is S3, and can be gone on with. Resolves when the API has accepted it.
+   */
+  uploadFile(file: UploadFile, options?: UploadFileOptions): Promise<Accepted>;
   /** Many files in one request. */
   uploadFiles(request: UploadFiles, options?: UploadOptions): Promise<Accepted>;
   /** How the same request would be divided into jobs; nothing is uploaded. */

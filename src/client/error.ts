@@ -92,18 +92,61 @@ export function unexpectedAnswer(
 
 /** No answer came from `url`: refused, not resolved, reset or too late. */
 export function unreachable(url: string, cause: unknown): ReelayError {
-  const reason = cause instanceof Error && cause.cause instanceof Error ? cause.cause : cause;
   const { origin } = new URL(url);
   return new ReelayError(
     {
       code: 'UNREACHABLE',
-      message: `${origin} cannot be reached (${wordsOf(reason)}).`,
+      message: `${origin} cannot be reached (${wordsOf(reasonOf(cause))}).`,
       retryable: true,
       nextAction: `Check that the API runs at ${origin} (npm run up starts one) and that the URL is right.`,
       details: { url },
     },
     { cause },
   );
+}
+
+/** What refused bytes that were put to `url`, as the API said: the API itself, or a store in its own words. */
+export async function refusalOf(response: Response, url: string): Promise<ReelayError> {
+  const text = await response.text().catch(() => '');
+  const parsed = errorAnswer.safeParse(parseJson(text));
+  if (parsed.success) return new ReelayError({ ...parsed.data.error, status: response.status });
+  const away = response.status >= 500 || response.status === 429 || response.status === 408;
+  const { origin } = new URL(url);
+  const said = /<Code>([^<]*)<\/Code>/.exec(text)?.[1];
+  return new ReelayError({
+    code: away ? 'STORE_UNAVAILABLE' : 'STORE_REJECTED',
+    message: `${origin} answered ${response.status}${said === undefined ? '' : ` (${said})`} to a part of the file.`,
+    retryable: away,
+    nextAction: away ? 'Upload it again later.' : 'Read what the store said; check what stands in front of it.',
+    details: { status: response.status, said: text.slice(0, 300) },
+    retryAfterSeconds: secondsOf(response.headers.get('retry-after')),
+  });
+}
+
+/** No answer came from where the API has bytes put. */
+export function storeAway(url: string, cause: unknown): ReelayError {
+  const { origin } = new URL(url);
+  return new ReelayError(
+    {
+      code: 'STORE_UNAVAILABLE',
+      message: `${origin} cannot be reached (${wordsOf(reasonOf(cause))}); large files are put there directly.`,
+      retryable: true,
+      nextAction: `Check that this machine can reach ${origin}, then upload again.`,
+      details: { origin },
+    },
+    { cause },
+  );
+}
+
+/** Staged bytes that can no longer be uploaded. */
+export function stagingGone(stagingId: string, state: 'aborted' | 'expired'): ReelayError {
+  return new ReelayError({
+    code: 'GONE',
+    message: `What was staged as ${stagingId} is ${state}.`,
+    retryable: false,
+    nextAction: 'Upload the file again.',
+    details: { stagingId },
+  });
 }
 
 /** A file of this machine that was to be sent. */
@@ -131,6 +174,11 @@ export function closedBy({ status, code }: ReelayError): 'unauthorised' | 'unava
 export function wordsOf(reason: unknown): string {
   if (!(reason instanceof Error)) return String(reason);
   return 'code' in reason && typeof reason.code === 'string' ? reason.code : reason.message;
+}
+
+/** What a failed fetch has as its cause. */
+function reasonOf(thrown: unknown): unknown {
+  return thrown instanceof Error && thrown.cause instanceof Error ? thrown.cause : thrown;
 }
 
 /** Retry-After in seconds; a proxy may give it as a date. */

@@ -1,3 +1,4 @@
+import { streamOf } from './body.ts';
 import { fileChanged, type OpenedFile } from './content.ts';
 import { newKey } from './key.ts';
 
@@ -57,23 +58,6 @@ export function form({ fields, file, filename, contentType, onProgress, until }:
     length: size === undefined ? undefined : head.length + size + tail.length,
     body: 'blob' in file ? new Blob([head, file.blob, tail]) : streamOf(write(file.open())),
   };
-}
-
-/** `ReadableStream.from`, which the types of the browser do not have. Asks for a chunk only when one is wanted. */
-function streamOf(chunks: AsyncGenerator<Uint8Array>): ReadableStream<Uint8Array> {
-  return new ReadableStream<Uint8Array>(
-    {
-      async pull(controller) {
-        const next = await chunks.next();
-        if (next.done) controller.close();
-        else controller.enqueue(next.value);
-      },
-      async cancel() {
-        await chunks.return(undefined);
-      },
-    },
-    { highWaterMark: 0 },
-  );
 }
 
 /** As the URL standard's form encoding escapes names: a quote or line break cannot end the header. */

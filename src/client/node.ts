@@ -5,8 +5,8 @@ import {
   type ReelayClient,
   type UploadFile,
 } from './client.ts';
-import { pathContent } from './path-content.ts';
-import type { UploadFacts, UploadOptions } from './upload.ts';
+import { bytesContent, pathContent } from './path-content.ts';
+import type { UploadFacts, UploadFileOptions } from './upload.ts';
 import { planPaths, type UploadPathsOptions, type UploadPlan, type UploadReport, uploadPaths } from './upload-paths.ts';
 
 export * from './client.ts';
@@ -21,8 +21,11 @@ export type UploadLocalFile = UploadFile | (UploadFacts & { readonly path: strin
 
 /** The client with what Node can do: files by their path, and whole folders. */
 export interface NodeClient extends Omit<ReelayClient, 'uploadFile'> {
-  /** As the browser's, and by `path`; throws `FILE_UNREADABLE` when there is no such file. */
-  uploadFile(file: UploadLocalFile, options?: UploadOptions): Promise<Accepted>;
+  /**
+   * As the browser's, and by `path`; paths and bytes above 64 MiB go by staging. Throws `FILE_UNREADABLE` when there
+   * is no such file, `FILE_CHANGED` when it is written to while it is sent.
+   */
+  uploadFile(file: UploadLocalFile, options?: UploadFileOptions): Promise<Accepted>;
   /**
    * Uploads a folder with all below it, many small files a request, and waits until each is ready or failed.
    * Interrupted at any moment, killed too, and called again, it sends only what the API has not: a journal on this
@@ -42,6 +45,10 @@ export function createClient(options: ClientOptions): NodeClient {
   return {
     ...client,
     async uploadFile(file, call) {
+      if ('bytes' in file) {
+        const { bytes, ...facts } = file;
+        return client.uploadFile({ ...facts, ...bytesContent(bytes) }, call);
+      }
       if (!('path' in file)) return client.uploadFile(file, call);
       const { path, ...facts } = file;
       return client.uploadFile({ ...facts, ...(await pathContent(path)) }, call);

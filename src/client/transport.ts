@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import { errorOfResponse, ReelayError, unexpectedAnswer, unreachable } from './error.ts';
+import { errorOfResponse, ReelayError, refusalOf, storeAway, unexpectedAnswer, unreachable } from './error.ts';
 import { type Pause, pauseFor } from './pause.ts';
 import { type CallOptions, createRetry, RETRY_FOR_MS, type Retry, type RetryOptions } from './retry.ts';
 
@@ -42,6 +42,22 @@ export interface Transport {
   read<T extends z.ZodType>(path: string, schema: T, call?: Call, options?: CallOptions): Promise<z.infer<T>>;
   /** As `read`, with the answer's body left to the caller. */
   open(path: string, call?: Call, options?: CallOptions): Promise<Response>;
+  /**
+   * Sends bytes once to where the API said, without our key: the URL is its own permission. Gives what refused them;
+   * throws `STORE_UNAVAILABLE` when no answer came.
+   */
+  put(to: SignedPut, content: PutBody, signal?: AbortSignal): Promise<ReelayError | undefined>;
+}
+
+export interface SignedPut {
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+interface PutBody {
+  readonly body: ReadableStream<Uint8Array>;
+  /** Bytes of it. */
+  readonly length: number;
 }
 
 /** Calls to the API at `apiUrl` with `key`; nothing is sent before the first. */
@@ -60,7 +76,7 @@ export function createTransport(options: TransportOptions): Transport {
       ...(signal && { signal }),
     };
     const response = await fetch(url, init).catch((thrown: unknown) => {
-      throw failureOf(thrown, url, signal);
+      throw failureOf(thrown, signal, unreachable(url, thrown));
     });
     if (response.ok || response.status === call.alsoAnswers) return response;
     throw await errorOfResponse(response);
@@ -69,7 +85,7 @@ export function createTransport(options: TransportOptions): Transport {
   const send: Transport['send'] = async (path, schema, call = {}, { signal } = {}) => {
     const response = await request(path, call, signal);
     const text = await response.text().catch((thrown: unknown) => {
-      throw failureOf(thrown, base + path, signal);
+      throw failureOf(thrown, signal, unreachable(base + path, thrown));
     });
     try {
       return schema.parse(JSON.parse(text));
@@ -94,12 +110,29 @@ export function createTransport(options: TransportOptions): Transport {
       return retry(attempt, own);
     },
     open: (path, call = {}, own = {}) => retry(() => request(path, call, own.signal), own),
+    async put({ url, headers: signed }, { body, length }, signal) {
+      const headers = { ...signed, 'content-length': String(length) };
+      const init = {
+        method: 'PUT',
+        headers,
+        body,
+        duplex: 'half' as const,
+        ...WITHOUT_COPY,
+        ...(signal && { signal }),
+      };
+      const response = await fetch(url, init).catch((thrown: unknown) => {
+        throw failureOf(thrown, signal, storeAway(url, thrown));
+      });
+      if (!response.ok) return refusalOf(response, url);
+      await response.body?.cancel();
+      return undefined;
+    },
   };
 }
 
-/** Why there is no answer: the caller's own abort, the body's own error, or the network. */
-function failureOf(thrown: unknown, url: string, signal: AbortSignal | undefined): unknown {
+/** Why there is no answer: the caller's own abort, the body's own error, or the network, which `otherwise` tells of. */
+function failureOf(thrown: unknown, signal: AbortSignal | undefined, otherwise: ReelayError): unknown {
   if (signal?.aborted) return signal.reason;
-  if (thrown instanceof Error && thrown.cause instanceof ReelayError) return thrown.cause;
-  return unreachable(url, thrown);
+  if (thrown instanceof ReelayError) return thrown;
+  return thrown instanceof Error && thrown.cause instanceof ReelayError ? thrown.cause : otherwise;
 }

@@ -3,9 +3,11 @@ import { type Accepted, accepted, type Planned, planned } from '#answers';
 import type { AssetType, EntityRef, Visibility } from '#domain';
 import { type FileContent, type OpenedFile, openContent } from './content.ts';
 import { form } from './form.ts';
+import { json } from './json.ts';
 import { newKey } from './key.ts';
 import type { CallOptions } from './retry.ts';
-import type { Call, Transport } from './transport.ts';
+import { type StagingOptions, uploadStaged } from './staged.ts';
+import type { Transport } from './transport.ts';
 
 /** What a caller keeps with an asset, as JSON. */
 export type Metadata = Readonly<Record<string, unknown>>;
@@ -18,6 +20,9 @@ export interface UploadOptions extends CallOptions {
    */
   readonly idempotencyKey?: string | undefined;
 }
+
+/** How one file is sent. */
+export interface UploadFileOptions extends UploadOptions, StagingOptions {}
 
 /** What is said of a file beside its bytes. */
 export interface FileFacts {
@@ -33,6 +38,11 @@ export interface FileFacts {
 
 /** One file to send, but for its content. */
 export interface UploadFacts extends EntityRef, FileFacts {
+  /**
+   * SHA-256 in hex: other bytes than these end as `CHECKSUM_MISMATCH`. Wants content that can be read in parts, as
+   * `path` and `bytes` can in Node.
+   */
+  readonly checksum?: string | undefined;
   /** Bytes of the file handed to the connection so far; less again when a try failed and it starts anew. */
   readonly onProgress?: ((bytes: number) => void) | undefined;
 }
@@ -58,14 +68,29 @@ export interface UploadFiles extends EntityRef {
   })[];
 }
 
-/** Sends one file as a form; again after a failure that may pass, as long as the content can be read again. */
+/** Larger files go by staging, if they can be read in parts. */
+export const LARGEST_FORM = 64 * 2 ** 20;
+
+/** Sends one file, again after a failure that may pass: a large one by staging, in parts, all others as a form. */
 export async function uploadFile(
   transport: Transport,
   file: UploadFile,
-  options: UploadOptions = {},
+  options: UploadFileOptions = {},
 ): Promise<Accepted> {
   const opened = openContent(file);
   const key = options.idempotencyKey ?? newKey();
+  const { project, session, scene, filename, checksum, onProgress } = file;
+  const parted = 'open' in opened ? opened.parted : undefined;
+  if (parted && (parted.size > LARGEST_FORM || checksum !== undefined)) {
+    const { assetType, contentType = contentTypeOf(filename, assetType), visibility, metadata } = file;
+    const use = (stagingId: string) => {
+      const origin = { kind: 'staged', stagingId } as const;
+      const files = [{ assetType, filename, contentType, visibility, metadata, origin }];
+      return uploadFiles(transport, { project, session, scene, files }, { ...options, idempotencyKey: key });
+    };
+    return uploadStaged(transport, { project, filename, checksum, content: parted, onProgress, use }, options);
+  }
+  if (checksum !== undefined) throw new TypeError('A checksum wants content that can be read in parts.');
   const attempt = () => sendForm(transport, file, opened, { ...options, idempotencyKey: key });
   const answer = await transport.retry(attempt, options, opened.again);
   if ('blob' in opened) file.onProgress?.(opened.size);
@@ -115,11 +140,6 @@ export async function uploadFiles(
 /** Has the API say how it would divide the files; nothing is kept of them. */
 export function dryRun(transport: Transport, request: UploadFiles, options?: CallOptions): Promise<Planned> {
   return transport.retry(() => transport.send('/v1/uploads?dryRun=1', planned, json(request), options), options);
-}
-
-/** A POST of `value`. */
-export function json(value: unknown, headers: Readonly<Record<string, string>> = {}): Call {
-  return { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify(value) };
 }
 
 /** The content type of a name. Source code is text: the table takes a `.ts` for a film (MPEG-2). */
