@@ -1,30 +1,30 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import { keptAdminKey } from './admin-key.ts';
-import { type Authenticator, authenticatorOf } from './auth.ts';
-import { loadFunctions, type ModuleExports } from './bundle.ts';
-import { type Answered, type CallRequest, Calls } from './calls.ts';
-import { CommitLog, keepTimestamp, lastTimestamp } from './commit-log.ts';
-import { captureConsole } from './console.ts';
-import { Crons } from './crons.ts';
-import { documentsOf } from './documents.ts';
-import { Environment, type EnvironmentChanges } from './environment.ts';
-import { Executor } from './executor.ts';
-import { registerFunctions } from './functions.ts';
-import { History } from './history.ts';
-import { HttpActions } from './http-actions.ts';
-import { LiveQueries } from './live.ts';
-import { lockFolder } from './lock.ts';
-import { ScheduledFunctions } from './scheduled-functions.ts';
-import { applySchema } from './schema.ts';
-import { openStorage, type Storage } from './storage.ts';
-import { syscallsFor } from './syscalls.ts';
-import { Tables } from './tables.ts';
-import { startClock } from './timestamp.ts';
-import { Transactions } from './transactions.ts';
+import { keptAdminKey } from './auth/admin-key.ts';
+import { type Authenticator, authenticatorOf } from './auth/auth.ts';
+import { documentsOf } from './database/documents.ts';
+import { applySchema } from './database/schema.ts';
+import { Transactions } from './database/transactions.ts';
+import { loadFunctions, type ModuleExports } from './functions/bundle.ts';
+import { type Answered, type CallRequest, Calls } from './functions/calls.ts';
+import { captureConsole } from './functions/console.ts';
+import { Environment, type EnvironmentChanges } from './functions/environment.ts';
+import { registerFunctions } from './functions/functions.ts';
+import { HttpActions } from './functions/http-actions.ts';
+import { LiveQueries } from './functions/live.ts';
+import { Crons } from './schedule/crons.ts';
+import { Executor } from './schedule/executor.ts';
+import { ScheduledFunctions } from './schedule/scheduled-functions.ts';
+import { CommitLog, keepTimestamp, lastTimestamp } from './storage/commit-log.ts';
+import { History } from './storage/history.ts';
+import { lockFolder } from './storage/lock.ts';
+import { openStorage, type Storage } from './storage/storage.ts';
+import { Tables } from './storage/tables.ts';
+import { startClock } from './storage/timestamp.ts';
+import { syscallsFor } from './syscalls/syscalls.ts';
 
-export type { Answered, CallRequest } from './calls.ts';
+export type { Answered, CallRequest } from './functions/calls.ts';
 
 export interface EngineOptions {
   /** The convex/ folder to serve, and the folder to keep everything in. */

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { ConvexHttpClient } from 'convex/browser';
 import { expect, test } from 'vitest';
 import { spawnEngine } from './spawn.ts';
-import { FIXTURE, folderOf, mutation, query, startEngine, temporaryFolder } from './testing.ts';
+import { FIXTURE, folderOf, mutation, query, startEngine, temporaryFolder } from './testing/engines.ts';
 
 const refusal = async (functions: string, data?: string) => {
   const started = spawnEngine({ functions, data: data ?? (await temporaryFolder()) });

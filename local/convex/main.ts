@@ -2,10 +2,10 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { openEngine } from './engine.ts';
-import { apiListener } from './http.ts';
-import { openServer, type Served } from './served.ts';
-import { siteListener } from './site.ts';
-import { serveSync } from './sync-server.ts';
+import { apiListener } from './wire/http.ts';
+import { openServer, type Served } from './wire/served.ts';
+import { siteListener } from './wire/site.ts';
+import { serveSync } from './wire/sync-server.ts';
 
 const USAGE = 'node main.ts --functions DIR --data DIR --port N [--host 127.0.0.1]';
 

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { spawnEngine } from '#local/convex/spawn.ts';
 import { atLeast, atMost, type Chapter, type Figure, resident } from './figures.ts';
 
-const FUNCTIONS = fileURLToPath(new URL('../../local/convex/fixture', import.meta.url));
+const FUNCTIONS = fileURLToPath(new URL('../../local/convex/testing/fixture', import.meta.url));
 const DOCUMENTS = 50_000;
 const CALLERS = 16;
 const MANY_CALLERS = 64;
