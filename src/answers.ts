@@ -17,6 +17,7 @@ const checksum = z.string().describe('SHA-256 in lower-case hex.');
 const lane = z.string().describe('The queue that a job is in: `small` or `large`.');
 const visibility = z.enum(['private', 'public']).describe('Who may ask for its URL.');
 const tries = z.int().min(0);
+const correlationId = z.string().describe('As in `X-Correlation-Id` and in the logs.');
 
 const errorFields = {
   code: z.string().meta({
@@ -34,16 +35,12 @@ export const errorFacts = z.object(errorFields).meta({ id: 'ErrorFacts', descrip
 
 /** Every answer outside 2xx and 3xx, whatever the route. */
 export const errorAnswer = z
-  .object({
-    error: z.object({
-      ...errorFields,
-      correlationId: z.string().describe('As in `X-Correlation-Id` and in the logs.'),
-    }),
-  })
+  .object({ error: z.object({ ...errorFields, correlationId }) })
   .meta({ id: 'ErrorAnswer', description: 'Every error has this form.' });
 export type ErrorAnswer = z.infer<typeof errorAnswer>;
 
 const namedFile = z.object({ assetId, filename: z.string() });
+const packed = { lane, size: bytes('Sum of the known sizes.') };
 
 /** Answers `POST /v1/uploads` and `POST /v1/uploads/files`. */
 export const accepted = z
@@ -52,9 +49,7 @@ export const accepted = z
     outcome: z
       .enum(['created', 'duplicate'])
       .describe('`duplicate` when an upload with the same Idempotency-Key had been accepted before.'),
-    jobs: z.array(
-      z.object({ jobId: z.string(), lane, size: bytes('Sum of the known sizes.'), files: z.array(namedFile) }),
-    ),
+    jobs: z.array(z.object({ jobId: z.string(), ...packed, files: z.array(namedFile) })),
   })
   .meta({ id: 'Accepted', description: 'Each of these files ends `ready`, or as a visible error.' });
 /** An upload that will be carried out: each of its files ends `ready` or as a visible error. */
@@ -64,9 +59,7 @@ export type Accepted = z.infer<typeof accepted>;
 export const planned = z
   .object({
     outcome: z.literal('planned'),
-    jobs: z.array(
-      z.object({ lane, size: bytes('Sum of the known sizes.'), files: z.array(z.object({ filename: z.string() })) }),
-    ),
+    jobs: z.array(z.object({ ...packed, files: z.array(z.object({ filename: z.string() })) })),
   })
   .meta({ id: 'Planned', description: 'The jobs there would be; nothing was taken in.' });
 /** How an upload would be divided into jobs. */
@@ -94,9 +87,9 @@ export const batch = z
   })
   .meta({
     id: 'Batch',
-    description: 'Files that are neither successful nor failed are under way; none is once it is `done`.',
+    description: 'Files that are neither successful nor failed are under way, until it is `done`.',
   });
-/** Where an upload stands: files that are neither successful nor failed are under way, none is once it is `done`. */
+/** Where an upload stands: files that are neither successful nor failed are under way, until it is `done`. */
 export type Batch = z.infer<typeof batch>;
 
 /** A `delayed` job waits for its next attempt; a `failed` one stays until it is replayed. */
@@ -157,23 +150,17 @@ export const asset = z
     renditions: z.object({ status: z.enum(['none']) }),
     metadata: z.record(z.string(), z.unknown()).describe('What its uploader keeps with it.'),
     batchId,
-    correlationId: z.string(),
+    correlationId,
     createdAt: time('When it was accepted.'),
     uploadedAt: time('When it was committed.').optional(),
     stale: z.boolean().optional().describe('True when Convex is away and the answer is remembered.'),
   })
-  .meta({
-    id: 'Asset',
-    description: 'One file of one type. What only a stored one has is absent until it is `ready`.',
-  });
+  .meta({ id: 'Asset', description: 'A file. What only a stored one has is absent until it is `ready`.' });
 /** A file of a scene or session. What only a stored one has is absent until it is `ready`; `current` marks the one shown. */
 export type Asset = z.infer<typeof asset>;
 /** Answers the lists of assets of a session or scene. */
 export const assets = z
-  .object({
-    assets: z.array(asset),
-    next: z.string().optional().describe('`cursor` of the next page; absent on the last.'),
-  })
+  .object({ assets: z.array(asset), next: z.string().optional().describe('`cursor` of the page after this one.') })
   .meta({ id: 'Assets', description: 'A page, newest version first.' });
 /** `next` is the cursor of the page after this one, absent on the last. */
 export type AssetPage = z.infer<typeof assets>;
@@ -183,11 +170,7 @@ export const assetUrl = z
   .object({
     url: z.string(),
     expiresAt: time('Absent for a URL that does not expire.').optional(),
-    servedFrom: z
-      .string()
-      .describe(
-        'The layer that knew it: `memory`, `redis`, `convex`, `signed` (just now), or `content`: a URL of the API itself, which wants a key.',
-      ),
+    servedFrom: z.string().describe("The layer that knew it; a URL from `content` is the API's own and wants a key."),
   })
   .meta({ id: 'AssetUrl', description: 'A URL that works now.' });
 /** `servedFrom` names the layer that knew the URL; a URL from `content` is the API's own and wants a key. */
