@@ -20,6 +20,8 @@ export type SentFile = z.infer<typeof sentFile>;
 const line = z.discriminatedUnion('kind', [
   /** Written before the request is sent. */
   z.object({ kind: z.literal('request'), key: z.string(), files: z.array(sentFile).min(1) }),
+  /** Written before the first byte of a large file, which goes by staging. */
+  z.object({ kind: z.literal('staged'), key: z.string(), stagingId: z.string() }),
   /** Written when the API has accepted it; the ids are in the order of its files. */
   z.object({ kind: z.literal('accepted'), key: z.string(), batchId: z.string(), assetIds: z.array(z.string()) }),
 ]);
@@ -40,11 +42,13 @@ export interface Past {
   readonly earlier: ReadonlyMap<string, Earlier>;
   /** Files of each request that was begun, by its key. */
   readonly requests: ReadonlyMap<string, readonly SentFile[]>;
+  /** Where the bytes of a request's large file are, by its key. */
+  readonly staged: ReadonlyMap<string, string>;
 }
 
 /**
- * What was sent of a folder, on this machine's disk: a line of JSON for each request before it is sent, and for each
- * acceptance. A process that is killed at any moment leaves a journal that its next run goes on from.
+ * What was sent of a folder or a large file, on this machine's disk: a line of JSON for each request before it is sent,
+ * and for each acceptance. A process that is killed at any moment leaves a journal that its next run goes on from.
  */
 export interface Journal extends Past {
   /** Resolves once the line is on disk; lines written meanwhile share one sync. */
@@ -52,10 +56,10 @@ export interface Journal extends Past {
   close(): Promise<void>;
 }
 
-/** Where the journal of a folder is: one for each API, entity and folder, below `XDG_STATE_HOME`. */
-export function journalPath(apiUrl: string, entity: EntityRef, folder: string, env: NodeJS.ProcessEnv): string {
+/** Where a journal is: one for each API, entity, and folder or file by its real path, below `XDG_STATE_HOME`. */
+export function journalPath(apiUrl: string, entity: EntityRef, of: string, env: NodeJS.ProcessEnv): string {
   const { project, session, scene = null } = entity;
-  const upload = JSON.stringify([new URL(apiUrl).href, project, session, scene, folder]);
+  const upload = JSON.stringify([new URL(apiUrl).href, project, session, scene, of]);
   const name = createHash('sha256').update(upload).digest('hex').slice(0, 32);
   const state = env.XDG_STATE_HOME || join(env.HOME || homedir(), '.local', 'state');
   return join(state, 'reelay', 'uploads', `${name}.jsonl`);
@@ -93,8 +97,13 @@ async function readText(path: string): Promise<string> {
 function replay(text: string): Past {
   const earlier = new Map<string, Earlier>();
   const requests = new Map<string, readonly SentFile[]>();
+  const staged = new Map<string, string>();
   for (const entry of text.split('\n').flatMap(parseLine)) {
     if (entry.kind === 'request') requests.set(entry.key, entry.files);
+    if (entry.kind === 'staged') {
+      staged.set(entry.key, entry.stagingId);
+      continue;
+    }
     const { key } = entry;
     for (const [index, file] of (requests.get(key) ?? []).entries()) {
       if (entry.kind === 'request') earlier.set(file.name, { file, key });
@@ -104,7 +113,7 @@ function replay(text: string): Past {
       }
     }
   }
-  return { earlier, requests };
+  return { earlier, requests, staged };
 }
 
 /** A line that cannot be read was being written when the process died: what it said had not been done yet. */

@@ -3,6 +3,7 @@ import { readdir, realpath, stat } from 'node:fs/promises';
 import { basename, extname, join, resolve } from 'node:path';
 import { type AssetType, belongsToScene } from '#domain';
 import { ReelayError, wordsOf } from './error.ts';
+import { LARGEST_FORM } from './upload.ts';
 
 /** A file found on this machine. `name` is its name, or within a folder its path below that folder. */
 export interface LocalFile {
@@ -14,9 +15,12 @@ export interface LocalFile {
   readonly assetType: AssetType;
 }
 
-/** A folder (its real path) with all files below it, or the files named themselves. */
+/** What has a journal of its own: a folder with all files below it, or a large file; or what is sent without one. */
 export interface LocalGroup {
-  readonly folder: string | undefined;
+  /** Real path of the folder or large file. */
+  readonly path: string | undefined;
+  /** Files named themselves are sent each time; of earlier runs they only go on with what these did not end. */
+  readonly named: boolean;
   readonly files: readonly LocalFile[];
 }
 
@@ -88,7 +92,7 @@ export async function findFiles(
   }
 
   const named: LocalFile[] = [];
-  const groups: LocalGroup[] = [{ folder: undefined, files: named }];
+  const groups: LocalGroup[] = [{ path: undefined, named: true, files: named }];
   for (const given of paths) {
     const path = resolve(base, given);
     try {
@@ -96,7 +100,11 @@ export async function findFiles(
       if (facts.isDirectory()) {
         const files: LocalFile[] = [];
         await walk(files, path, '');
-        groups.push({ folder: await realpath(path), files });
+        groups.push({ path: await realpath(path), named: false, files });
+      } else if (facts.isFile() && facts.size > LARGEST_FORM) {
+        const files: LocalFile[] = [];
+        await take(files, path, basename(path), true);
+        groups.push({ path: await realpath(path), named: true, files });
       } else if (facts.isFile()) await take(named, path, basename(path), true);
       else mistakes.push(`${given} is neither a file nor a folder.`);
     } catch (thrown) {

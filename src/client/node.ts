@@ -32,7 +32,7 @@ export interface NodeClient extends Omit<ReelayClient, 'uploadFile'> {
    * machine's disk knows what was accepted. A file that changed since is sent as a new version.
    */
   uploadDir(dir: string, options: UploadPathsOptions): Promise<UploadReport>;
-  /** The same for several folders and files; files named themselves are always sent. */
+  /** The same for several folders and files; files named themselves are always sent, a large one from where it was. */
   uploadPaths(paths: readonly string[], options: UploadPathsOptions): Promise<UploadReport>;
   /** What `uploadPaths` would send now; nothing is sent. */
   planPaths(paths: readonly string[], options: UploadPathsOptions): Promise<UploadPlan>;

@@ -14,7 +14,7 @@ const shape = (files: LocalFile[]) => planRequests(files).map(({ kind, files, by
 
 test('files up to 1 MiB travel together, larger ones alone', () => {
   expect(shape([file(10), file(MIB + 1), file(MIB)])).toEqual([
-    ['form', 1, MIB + 1],
+    ['alone', 1, MIB + 1],
     ['inline', 2, MIB + 10],
   ]);
   expect(planRequests([])).toEqual([]);

@@ -1,9 +1,9 @@
 import type { LocalFile } from './local-files.ts';
 
-/** Small files travel together in JSON, a larger one alone as a form. */
+/** Small files travel together in JSON, a larger one alone. */
 export type Request =
   | { readonly kind: 'inline'; readonly files: readonly LocalFile[]; readonly bytes: number }
-  | { readonly kind: 'form'; readonly files: readonly [LocalFile]; readonly bytes: number };
+  | { readonly kind: 'alone'; readonly files: readonly [LocalFile]; readonly bytes: number };
 
 const MIB = 2 ** 20;
 const SMALL = MIB;
@@ -25,7 +25,7 @@ export function planRequests(files: readonly LocalFile[]): Request[] {
   };
   for (const file of files) {
     if (file.size > SMALL) {
-      requests.push({ kind: 'form', files: [file], bytes: file.size });
+      requests.push({ kind: 'alone', files: [file], bytes: file.size });
       continue;
     }
     const cost = Math.ceil(file.size / 3) * 4 + Buffer.byteLength(JSON.stringify(file.name)) + JSON_OVERHEAD;
@@ -41,7 +41,7 @@ export function planRequests(files: readonly LocalFile[]): Request[] {
 export function repeatRequest(files: readonly LocalFile[]): Request {
   const [first] = files;
   return first && files.length === 1 && first.size > SMALL
-    ? { kind: 'form', files: [first], bytes: first.size }
+    ? { kind: 'alone', files: [first], bytes: first.size }
     : inlineRequest(files);
 }
 

@@ -10,8 +10,14 @@ import { newKey } from './key.ts';
 import type { LocalFile, LocalGroup } from './local-files.ts';
 import { planRequests, type Request, repeatRequest } from './requests.ts';
 
-/** A request under its idempotency key. `repeated`: an earlier run sent it and saw no answer. */
-export type KeyedRequest = Request & { readonly key: string; readonly repeated: boolean };
+/** A request under its idempotency key. */
+export type KeyedRequest = Request & {
+  readonly key: string;
+  /** An earlier run sent it, or some of it, and saw no answer. */
+  readonly repeated: boolean;
+  /** Where that run put the bytes of its large file. */
+  readonly stagingId?: string | undefined;
+};
 
 /** A file that an earlier run sent and the API still has. */
 export interface Known {
@@ -36,13 +42,14 @@ const READS_AT_ONCE = 8;
  * first those whose answer was lost, under their own keys, then all else. A file that changed or failed is sent anew.
  */
 export async function resume(
-  { files }: LocalGroup,
+  { files, named }: LocalGroup,
   past: Past | undefined,
   options: ResumeOptions,
 ): Promise<{ known: Known[]; requests: KeyedRequest[] }> {
   const unchanged = new Map<LocalFile, Earlier>();
   for (const file of files) {
     const earlier = past?.earlier.get(file.name);
+    if (named && earlier?.accepted) continue;
     if (earlier && (await isSame(file, earlier.file, options.visibility))) unchanged.set(file, earlier);
   }
   const known = await stillKnown(unchanged, options);
@@ -63,7 +70,7 @@ async function isSame(file: LocalFile, sent: SentFile, visibility: Visibility | 
 }
 
 /** Requests without an answer that can be sent once more as they were: no file of theirs changed or went another way. */
-function unanswered({ requests }: Past, unchanged: ReadonlyMap<LocalFile, Earlier>): KeyedRequest[] {
+function unanswered({ requests, staged }: Past, unchanged: ReadonlyMap<LocalFile, Earlier>): KeyedRequest[] {
   const byName = new Map<string, { file: LocalFile; key: string }>();
   for (const [file, { key, accepted }] of unchanged) if (!accepted) byName.set(file.name, { file, key });
   const keys = new Set([...byName.values()].map(({ key }) => key));
@@ -73,7 +80,8 @@ function unanswered({ requests }: Past, unchanged: ReadonlyMap<LocalFile, Earlie
       const found = byName.get(name);
       return found?.key === key ? found.file : [];
     });
-    return files.length === names.length ? [{ ...repeatRequest(files), key, repeated: true }] : [];
+    const stagingId = staged.get(key);
+    return files.length === names.length ? [{ ...repeatRequest(files), key, repeated: true, stagingId }] : [];
   });
 }
 

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import pLimit from 'p-limit';
 import type { Accepted } from '#answers';
 import type { EntityRef, Visibility } from '#domain';
+import type { ErrorCode } from '#errors';
 import type { ReelayClient } from './client.ts';
 import { closedBy, fileUnreadable, ReelayError } from './error.ts';
 import type { Journal, SentFile } from './journal.ts';
@@ -39,7 +40,13 @@ export interface SendOptions {
   /** Bytes of files sent since the last call; negative when a try failed and starts anew. */
   readonly onBytes: (bytes: number) => void;
   readonly onSent: (sent: Sent) => void;
+  /** Sees what a person should know. */
+  readonly onNote: (note: string) => void;
 }
+
+/** A repeated request whose key means another one by now, or whose staged bytes another one uses. */
+const TAKEN: readonly string[] = ['IDEMPOTENCY_MISMATCH', 'CONFLICT'] satisfies ErrorCode[];
+const MIB = 2 ** 20;
 
 /** Sends the requests, `concurrency` at a time. One that finds the API closed to us stops those that wait. */
 export async function sendAll(requests: readonly Outgoing[], options: SendOptions): Promise<Sent[]> {
@@ -65,7 +72,7 @@ export async function sendAll(requests: readonly Outgoing[], options: SendOption
 /** Sends one request. A file may have changed unseen since its answer was lost: then the request is a new one. */
 async function send(request: Outgoing, options: SendOptions): Promise<Sent> {
   const { journal, key } = request;
-  const post = request.kind === 'form' ? await formPost(request, options) : await inlinePost(request, options);
+  const post = request.kind === 'alone' ? await alonePost(request, options) : await inlinePost(request, options);
   await journal?.write({ kind: 'request', key, files: post.files });
   try {
     const answer = await post.send(key);
@@ -75,8 +82,8 @@ async function send(request: Outgoing, options: SendOptions): Promise<Sent> {
     const before = request.repeated && answer.outcome === 'duplicate';
     return { request, accepted: { batchId, assetIds, before } };
   } catch (thrown) {
-    if (!(request.repeated && thrown instanceof ReelayError && thrown.code === 'IDEMPOTENCY_MISMATCH')) throw thrown;
-    return send({ ...request, key: newKey(), repeated: false }, options);
+    if (!(request.repeated && thrown instanceof ReelayError && TAKEN.includes(thrown.code))) throw thrown;
+    return send({ ...request, key: newKey(), repeated: false, stagingId: undefined }, options);
   }
 }
 
@@ -86,21 +93,29 @@ interface Post {
   send(idempotencyKey: string): Promise<Accepted>;
 }
 
-async function formPost(request: Outgoing, options: SendOptions): Promise<Post> {
+async function alonePost(request: Outgoing, options: SendOptions): Promise<Post> {
   const { client, entity, visibility, metadata, signal, onBytes } = options;
+  const { journal, key, stagingId: before } = request;
   const [file] = request.files as readonly [LocalFile];
   const { path, name: filename, assetType } = file;
-  let before = 0;
+  let told = 0;
   const onProgress = (bytes: number) => {
-    onBytes(bytes - before);
-    before = bytes;
+    onBytes(bytes - told);
+    told = bytes;
+  };
+  const onStaged = async (stagingId: string, there: number) => {
+    if (there > 0) options.onNote(`${filename} goes on: ${count(there)} of its ${count(file.size)} MiB are there`);
+    if (stagingId !== before) await journal?.write({ kind: 'staged', key, stagingId });
   };
   return {
     files: [{ ...factsOf(file), visibility }],
     async send(idempotencyKey) {
       const content = await pathContent(path);
       const facts = { filename, assetType, visibility, metadata: metadata?.(file), onProgress };
-      return client.uploadFile({ ...entity, ...facts, ...content }, { signal, idempotencyKey }).catch((thrown) => {
+      // Parts of another file must not be joined with what it is now.
+      const stagingId = content.modifiedAt === file.modifiedAt && content.size === file.size ? before : undefined;
+      const call = { signal, idempotencyKey, stagingId, ...(journal && { onStaged }) };
+      return client.uploadFile({ ...entity, ...facts, ...content }, call).catch((thrown) => {
         onProgress(0);
         throw thrown;
       });
@@ -143,6 +158,8 @@ async function readWhole(file: LocalFile): Promise<ReadFile> {
   });
   return { file, base64: bytes.toString('base64'), checksum: createHash('sha256').update(bytes).digest('hex') };
 }
+
+const count = (bytes: number) => Math.round(bytes / MIB).toLocaleString('en');
 
 function factsOf({ name, size, modifiedAt, assetType }: LocalFile) {
   return { name, size, modifiedAt, assetType };

@@ -22,7 +22,7 @@ export interface UploadPathsOptions extends EntityRef {
   readonly concurrency?: number | undefined;
   /** `false` ends once the API has accepted everything, instead of when each file is ready or failed. */
   readonly wait?: boolean | undefined;
-  /** `fresh` forgets what an earlier run sent of a folder; `false` keeps no journal. */
+  /** `fresh` forgets what an earlier run sent of a folder or a large file; `false` keeps no journal. */
   readonly resume?: boolean | 'fresh' | undefined;
   /** Folder that relative paths start from; the process's own unless given. */
   readonly base?: string | undefined;
@@ -132,6 +132,7 @@ async function carryOut(
   const sent = await sendAll(requests, {
     ...{ client, entity: { project, session, scene }, visibility, metadata, signal, concurrency },
     onBytes: tally.sentBytes,
+    onNote: (note) => options.onNote?.(note),
     onSent: (one) => {
       tally.sent(one);
       tell(reportOf([one], [], new Map()));
@@ -156,10 +157,10 @@ async function find(paths: readonly string[], options: UploadPathsOptions) {
   return found;
 }
 
-/** Only folders are gone on with. */
-function pathOfJournal(apiUrl: string, { folder }: LocalGroup, options: UploadPathsOptions): string | undefined {
+/** Where the journal of a group is, if it has one. */
+function pathOfJournal(apiUrl: string, { path }: LocalGroup, options: UploadPathsOptions): string | undefined {
   const { env = process.env } = options;
-  return folder === undefined || options.resume === false ? undefined : journalPath(apiUrl, options, folder, env);
+  return path === undefined || options.resume === false ? undefined : journalPath(apiUrl, options, path, env);
 }
 
 /** An upload that cannot keep a journal is better than none. */
