@@ -10,6 +10,7 @@ import { race } from './race.ts';
 import { sameRequest } from './same-request.ts';
 import { subscribers } from './subscribers.ts';
 import { uploadDir } from './upload-dir.ts';
+import { uploadLargeResume } from './upload-large-resume.ts';
 
 const CHAPTERS: readonly Chapter[] = [
   firstUpload,
@@ -19,6 +20,7 @@ const CHAPTERS: readonly Chapter[] = [
   largeDisk,
   largeS3,
   uploadDir,
+  uploadLargeResume,
   engine,
   failover,
   badInput,

@@ -67,7 +67,7 @@ async function sendOnce(
     return await upload.use(staged.stagingId);
   } catch (thrown) {
     const known = onStaged !== undefined || stagingId !== undefined;
-    if (!(known && mayGoOn(thrown))) await giveUp(path);
+    if (!known || isLost(thrown)) await giveUp(path);
     throw thrown;
   }
 
@@ -91,9 +91,11 @@ function begin(transport: Transport, upload: StagedUpload, options: CallOptions)
 
 const pathOf = (stagingId: string) => `/v1/staging/${encodeURIComponent(stagingId)}`;
 
-/** Aborted, or for a reason that may pass. */
-function mayGoOn(thrown: unknown): boolean {
-  return !(thrown instanceof ReelayError) || thrown.retryable || closedBy(thrown) !== undefined;
+/** The parts are of no use any more: the file is another one now, or the API will not take it as it is. */
+function isLost(thrown: unknown): boolean {
+  if (!(thrown instanceof ReelayError)) return false;
+  const { code, status, retryable } = thrown;
+  return code === 'FILE_CHANGED' || (status !== undefined && !retryable && closedBy(thrown) === undefined);
 }
 
 function isGone(thrown: unknown): boolean {
