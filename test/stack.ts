@@ -30,7 +30,7 @@ const READY_WITHIN = 60_000;
 export async function startStack(extra: NodeJS.ProcessEnv = {}): Promise<Stack> {
   const dataDir = await mkdtemp(join(tmpdir(), 'reelay-stack-'));
   const [port, convexPort, redisPort, metricsPort] = await Promise.all([
-    Number(extra.PORT ?? (await freePort())),
+    freePort(),
     freePort(),
     freePort(),
     freePort(),

@@ -5,7 +5,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { createClient } from '#client/node.ts';
-import { freePort } from '#test/free-port.ts';
 import { type StoreProxy, startProxy } from '#test/rgw/proxy.ts';
 import { type Stack, startStack } from '#test/stack.ts';
 import { until } from '#test/until.ts';
@@ -26,9 +25,8 @@ export const uploadLargeResume: Chapter = {
   command: 'reelay upload film.mp4 (1 GiB), kill -9 at half, and again',
   async run() {
     const dir = await mkdtemp(join(tmpdir(), 'reelay-large-resume-'));
-    const port = await freePort();
-    const proxy = await startProxy(`http://127.0.0.1:${port}`);
-    const stack = await startStack({ PORT: String(port), REELAY_PUBLIC_URL: proxy.endpoint });
+    const stack = await startStack();
+    const proxy = await startProxy(stack.apiUrl);
     try {
       await run('dd', ['if=/dev/urandom', `of=${join(dir, 'film.mp4')}`, 'bs=4M', 'count=256', 'status=none']);
       return await interrupted({ dir, stack, proxy });

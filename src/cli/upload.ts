@@ -29,7 +29,8 @@ path below that folder (sub/clip.mp4), which the API makes safe in the object's 
 the asset. Links, hidden files and empty files inside folders are skipped, and said so.
 
 An upload of a folder that was interrupted goes on where it was when the same command is typed again: what
-the API has is not sent again, unless the file changed. --fresh sends everything.
+the API has is not sent again, unless the file changed; of a file above 64 MiB, named itself too, only the
+parts are sent that are missing. --fresh sends everything.
 
 The asset type is told from the extension, unless --type names one for all files:
 ${table([...EXTENSIONS].map(([type, of]) => [`  ${type}`, of.map(([extension]) => extension).join(' ')]))}`;

@@ -20,6 +20,12 @@ export interface TransportOptions extends RetryOptions {
  */
 const WITHOUT_COPY = { redirect: 'error', window: null } as const;
 
+/**
+ * A PUT that the API itself takes, since its store is a disk. Signed is what this matches: it is sent to where the API is
+ * called, which may not be the address the API has for the world.
+ */
+const OWN_PUT = /\/objects\/[^?]*\?(?:.*&)?signature=.*$/;
+
 /** A call's method (GET unless named) and body. A stream as body needs `duplex`. */
 export interface Call {
   readonly method?: 'POST' | 'DELETE';
@@ -110,8 +116,10 @@ export function createTransport(options: TransportOptions): Transport {
       return retry(attempt, own);
     },
     open: (path, call = {}, own = {}) => retry(() => request(path, call, own.signal), own),
-    async put({ url, headers: signed }, { body, length }, signal) {
-      const headers = { ...signed, 'content-length': String(length) };
+    async put(to, { body, length }, signal) {
+      const own = OWN_PUT.exec(to.url)?.[0];
+      const url = own === undefined ? to.url : base + own;
+      const headers = { ...to.headers, 'content-length': String(length) };
       const init = {
         method: 'PUT',
         headers,

@@ -7,7 +7,6 @@ import { join, resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createClient } from '#client/node.ts';
-import { freePort } from '#test/free-port.ts';
 import { type StoreProxy, startProxy } from '#test/rgw/proxy.ts';
 import { type Stack, startStack } from '#test/stack.ts';
 import { until } from '#test/until.ts';
@@ -26,13 +25,12 @@ let passing = Number.POSITIVE_INFINITY;
 let held: (() => void)[] = [];
 
 beforeAll(async () => {
-  const port = await freePort();
-  proxy = await startProxy(`http://127.0.0.1:${port}`, async ({ method }) => {
+  stack = await startStack();
+  proxy = await startProxy(stack.apiUrl, async ({ method }) => {
     if (method !== 'PUT' || passing-- > 0) return false;
     await new Promise<void>((resolve) => held.push(resolve));
     return true;
   });
-  stack = await startStack({ PORT: String(port), REELAY_PUBLIC_URL: proxy.endpoint });
   dir = await mkdtemp(join(tmpdir(), 'reelay-large-'));
   await mkdir(join(dir, 'films'));
   await writeFile(join(dir, 'films/film.mp4'), FILM);
