@@ -72,10 +72,13 @@ describe('a large file', () => {
     expect([seen.length > 9, seen.at(-1)]).toEqual([true, bytes.length]);
   });
 
-  test('of 64 MiB, and any stream, stays a form', async () => {
+  test('of 64 MiB, any stream, and what is repeated by its key alone stay forms', async () => {
     const path = join(dir, 'form.mp4');
     await writeFile(path, Buffer.alloc(64 * MIB));
     await client().uploadFile({ ...CLIP, path });
+    await appendFile(path, '1');
+    const repeat = () => client().uploadFile({ ...CLIP, path }, { idempotencyKey: 'k-form' });
+    expect([(await repeat()).outcome, (await repeat()).outcome]).toEqual(['created', 'duplicate']);
     async function* stream() {
       for (let i = 0; i < 65; i++) yield Buffer.alloc(MIB);
     }

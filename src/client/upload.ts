@@ -1,7 +1,7 @@
 import mime from 'mime';
 import { type Accepted, accepted, type Planned, planned } from '#answers';
 import type { AssetType, EntityRef, Visibility } from '#domain';
-import { type FileContent, type OpenedFile, openContent } from './content.ts';
+import { type FileContent, type OpenedFile, openContent, type PartedContent } from './content.ts';
 import { form } from './form.ts';
 import { json } from './json.ts';
 import { newKey } from './key.ts';
@@ -16,7 +16,8 @@ export interface UploadOptions extends CallOptions {
   /**
    * Names the request for a day: sent again under the same key it is the same upload, with `outcome: "duplicate"`;
    * another request under it is refused with `IDEMPOTENCY_MISMATCH`. Random unless given, and kept over the tries of
-   * a call; give one to repeat a call whose answer was lost with the process.
+   * a call; give one to repeat a call whose answer was lost with the process. A file that went by staging is the same
+   * request only with its `stagingId`; so a large one goes as a form when a key is given and the id is not kept.
    */
   readonly idempotencyKey?: string | undefined;
 }
@@ -79,22 +80,37 @@ export async function uploadFile(
 ): Promise<Accepted> {
   const opened = openContent(file);
   const key = options.idempotencyKey ?? newKey();
-  const { project, session, scene, filename, checksum, onProgress } = file;
   const parted = 'open' in opened ? opened.parted : undefined;
-  if (parted && (parted.size > LARGEST_FORM || checksum !== undefined)) {
-    const { assetType, contentType = contentTypeOf(filename, assetType), visibility, metadata } = file;
-    const use = (stagingId: string) => {
-      const origin = { kind: 'staged', stagingId } as const;
-      const files = [{ assetType, filename, contentType, visibility, metadata, origin }];
-      return uploadFiles(transport, { project, session, scene, files }, { ...options, idempotencyKey: key });
-    };
-    return uploadStaged(transport, { project, filename, checksum, content: parted, onProgress, use }, options);
+  if (parted && wantsStaging(parted.size, file, options)) {
+    return sendStaged(transport, file, parted, { ...options, idempotencyKey: key });
   }
-  if (checksum !== undefined) throw new TypeError('A checksum wants content that can be read in parts.');
+  if (file.checksum !== undefined) throw new TypeError('A checksum wants content that can be read in parts.');
   const attempt = () => sendForm(transport, file, opened, { ...options, idempotencyKey: key });
   const answer = await transport.retry(attempt, options, opened.again);
   if ('blob' in opened) file.onProgress?.(opened.size);
   return answer;
+}
+
+/** The form cannot carry a checksum; and what a caller repeats by its key alone must come in the same way again. */
+function wantsStaging(size: number, { checksum }: UploadFile, options: UploadFileOptions): boolean {
+  const repeatable = !options.idempotencyKey || options.onStaged !== undefined || options.stagingId !== undefined;
+  return checksum !== undefined || (size > LARGEST_FORM && repeatable);
+}
+
+function sendStaged(
+  transport: Transport,
+  file: UploadFile,
+  content: PartedContent,
+  options: UploadFileOptions,
+): Promise<Accepted> {
+  const { project, session, scene, assetType, filename, checksum, visibility, metadata, onProgress } = file;
+  const { contentType = contentTypeOf(filename, assetType) } = file;
+  const use = (stagingId: string) => {
+    const origin = { kind: 'staged', stagingId } as const;
+    const files = [{ assetType, filename, contentType, visibility, metadata, origin }];
+    return uploadFiles(transport, { project, session, scene, files }, options);
+  };
+  return uploadStaged(transport, { project, filename, checksum, content, onProgress, use }, options);
 }
 
 async function sendForm(
