@@ -64,19 +64,30 @@ function resumed(source: Source, { stream, held, rest }: Begun): Source {
     async open(offset, signal) {
       if (offset > 0 || taken) return source.open(offset, signal);
       taken = true;
-      const whole = Readable.from(joined(held, rest), { objectMode: false });
-      // A generator that waits for its next chunk ends only with the stream it waits for.
-      whole.once('close', () => stream.destroy());
-      return whole;
+      return joined(held, rest, stream);
     },
   };
 }
 
-async function* joined(held: readonly Buffer[], rest: AsyncIterator<Buffer | string>) {
-  yield* held;
-  for (;;) {
-    const { done, value } = await rest.next();
-    if (done) return;
-    yield value;
-  }
+/**
+ * What was read, then the rest. Destroying it destroys the stream behind it at once: a generator would first wait for
+ * the chunk that it is waiting for, which a silent origin never sends.
+ */
+function joined(held: readonly Buffer[], rest: Begun['rest'], stream: Readable): Readable {
+  const first = held.values();
+  return new Readable({
+    read() {
+      const { value: chunk } = first.next();
+      if (chunk) this.push(chunk);
+      else
+        rest.next().then(
+          ({ done, value }) => this.push(done ? null : value),
+          (error: Error) => this.destroy(error),
+        );
+    },
+    destroy(error, done) {
+      stream.destroy();
+      done(error);
+    },
+  });
 }
