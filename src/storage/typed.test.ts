@@ -92,18 +92,6 @@ describe('bytes on their way into the store', () => {
     await expect(putTyped(store, 'x', source, { ...film, signal: abort.signal })).rejects.toBe(reason);
   });
 
-  test('stop at an abort while the store waits for more of a silent source', async () => {
-    const abort = new AbortController();
-    const reason = new Error('enough');
-    const stream = new Readable({ read: () => undefined });
-    stream.push(mp4.subarray(0, 10_000));
-    const done = (bytes: number) => void (bytes > 0 && setImmediate(() => abort.abort(reason)));
-    const put = putTyped(store, 'x', { open: async () => stream }, { ...film, signal: abort.signal, onProgress: done });
-    setImmediate(() => setImmediate(() => setImmediate(() => abort.abort(reason))));
-    await expect(put).rejects.toBe(reason);
-    expect(stream.destroyed).toBe(true);
-  });
-
   test.each([0, 10_000])('stop at an abort, silent after %i bytes', async (length) => {
     const abort = new AbortController();
     const reason = new Error('enough');
