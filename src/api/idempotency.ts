@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Request, Response } from 'express';
 import stringify from 'safe-stable-stringify';
-import type { Accepted } from '#answers';
+import { type Accepted, accepted } from '#answers';
 import { AppError } from '#errors';
 import type { Claim, Idempotency, RequestName } from '#queues/idempotency.ts';
 import { newBatchId } from '#queues/ids.ts';
@@ -64,7 +64,7 @@ export async function once(
   );
   if ('answer' in found) {
     await undo(undefined);
-    return { ...(JSON.parse(found.answer) as Accepted), outcome: 'duplicate' };
+    return { ...accepted.parse(JSON.parse(found.answer)), outcome: 'duplicate' };
   }
   const renewing = setInterval(() => {
     idempotency.renew(name, found.token).catch((err: unknown) => log.warn({ err }, 'A claim was not renewed'));

@@ -15,7 +15,7 @@ export function jobs(router: Router, ports: ApiPorts, access: Access): void {
     const { jobId } = parse(jobParams, req.params);
     const job = await producer.getJob(jobId);
     if (!job || !(await access.allows(callerOf(res), 'assets:read', job.project))) {
-      throw new AppError('NOT_FOUND', `There is no job ${jobId}.`);
+      throw noJob(jobId);
     }
     res.json(job);
   };
@@ -23,18 +23,18 @@ export function jobs(router: Router, ports: ApiPorts, access: Access): void {
     const { jobId } = parse(jobParams, req.params);
     const caller = callerOf(res);
     const found = await producer.getJob(jobId);
-    const job =
-      found && (await access.allows(caller, 'assets:write', found.project)) && (await producer.cancelJob(jobId));
-    if (!job) throw new AppError('NOT_FOUND', `There is no job ${jobId}.`);
-    // Sent again it is recorded once.
+    if (!found || !(await access.allows(caller, 'assets:write', found.project))) throw noJob(jobId);
+    // Before the deed, which may still be refused; sent again it is recorded once.
     await audit.record({
       entryId: `jobs.cancel:${jobId}`,
       actor: { kind: caller.kind, id: caller.id },
       action: 'jobs.cancel',
       target: jobId,
-      project: job.project,
+      project: found.project,
       correlationId: correlationIdOf(res),
     });
+    const job = await producer.cancelJob(jobId);
+    if (!job) throw noJob(jobId);
     res.status(job.state === 'completed' ? 200 : 202).json(job);
   };
   const list: RequestHandler = async (req, res) => {
@@ -47,4 +47,8 @@ export function jobs(router: Router, ports: ApiPorts, access: Access): void {
   resource(router, '/v1/jobs', { get: list });
   resource(router, '/v1/jobs/:jobId', { get, delete: [scoped(access, 'assets:write'), cancel] });
   resource(router, '/v1/jobs/:jobId/events', { get: jobEvents(ports, access) });
+}
+
+function noJob(jobId: string): AppError {
+  return new AppError('NOT_FOUND', `There is no job ${jobId}.`);
 }

@@ -123,9 +123,9 @@ async function execute(parts: WorkerParts, lane: Lane, job: Job, token: string, 
     throw new WaitingError();
   } finally {
     metrics.operations.dec({ operation: job.name });
-    endTimer();
   }
   if (outcome.end !== 'later') {
+    if (job.name === 'upload') endTimer();
     log.info({ end: outcome.end, error: 'error' in outcome ? outcome.error.toFacts() : undefined }, 'Job ended');
   }
   await settle(parts, lane, job, token, outcome);

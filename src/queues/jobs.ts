@@ -52,8 +52,10 @@ export function createJobs({ redis, prefix, lanes }: JobsParts): Jobs {
 
   async function find(jobId: string): Promise<Found | undefined> {
     for (const lane of UPLOAD_LANES) {
+      // The state first: what is read of the job then is no older, so its attempts and error are those of the state.
+      const state = await lanes[lane].getJobState(jobId);
       const job: Job | undefined = await lanes[lane].getJob(jobId);
-      if (job) return { job, lane, state: await job.getState() };
+      if (job) return { job, lane, state };
     }
     return undefined;
   }
