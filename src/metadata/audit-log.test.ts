@@ -70,6 +70,23 @@ describe('the audit log', () => {
     for (const name of names) await audit.record(deed(name));
   };
 
+  it('lets an entry go that it cannot read, and tells of it', async () => {
+    const sent: string[] = [];
+    answer = (entries) => {
+      sent.push(...entries.map(({ target }) => target));
+      return TAKEN;
+    };
+    for (const text of ['{"entryId":"of another version"}', 'no JSON'])
+      await redis.xadd('test:audit', '*', 'entry', text);
+    await audit.record(deed('j-1'));
+    await audit.flush();
+    expect(sent).toEqual(['j-1']);
+    expect(errors.map(String)).toEqual([
+      expect.stringContaining('another version'),
+      expect.stringContaining('no JSON'),
+    ]);
+  });
+
   it('sends what was recorded, in order and at most 200 at once', async () => {
     await record(targets(401));
     expect(await audit.size()).toBe(401);

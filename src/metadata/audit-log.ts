@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import { AppError } from '#errors';
 import { queueUnavailable, type RedisConnection } from '#redis/connection.ts';
 import { createFlushLoop, type FlushLoop } from './flush-loop.ts';
@@ -39,6 +40,27 @@ interface AuditLogOptions {
   readonly onRefused: (entry: AuditEntry, refusal: AppError) => void;
 }
 
+const json = z.string().transform((text, context): unknown => {
+  try {
+    return JSON.parse(text);
+  } catch {
+    context.addIssue({ code: 'custom', message: 'Must be JSON.' });
+    return z.NEVER;
+  }
+});
+const waitingEntry = json.pipe(
+  z.object({
+    entryId: z.string(),
+    at: z.number(),
+    actor: z.object({ kind: z.enum(['agent', 'viewer', 'admin', 'service']), id: z.string() }),
+    action: z.string(),
+    target: z.string(),
+    project: z.string().optional(),
+    details: z.record(z.string(), z.unknown()),
+    correlationId: z.string(),
+  }),
+);
+
 /** Entries of one mutation: 200 with the most details stay below the 16 MiB of Convex's arguments. */
 const SLICE = 200;
 const MOST_DETAILS = 64 * 1024;
@@ -56,10 +78,18 @@ export function createAuditLog(options: AuditLogOptions): AuditLog {
   async function flushSlice(): Promise<boolean> {
     const waiting = await redis.xrange(key, '-', '+', 'COUNT', SLICE);
     if (waiting.length === 0) return false;
-    const entries = waiting.map(([, [, text = '']]) => JSON.parse(text) as AuditEntry);
+    const entries = waiting.flatMap(([, [, text = '']]) => read(text));
     await sendAllButCulprits(entries, (some) => metadata.appendAudit(some), onRefused);
     await redis.xdel(key, ...waiting.map(([id]) => id));
     return true;
+  }
+
+  /** An entry as it waits; one of another version is told of and let go, or the others would wait behind it for ever. */
+  function read(text: string): AuditEntry[] {
+    const parsed = waitingEntry.safeParse(text);
+    if (parsed.success) return [parsed.data];
+    onError(new AppError('INTERNAL', `An audit entry cannot be read, and is dropped: ${text}`));
+    return [];
   }
 
   async function flush(): Promise<void> {
