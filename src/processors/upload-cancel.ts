@@ -5,7 +5,7 @@ import type { PackFile } from '#queues/catalog.ts';
 import { cancelFiles } from './cancel-files.ts';
 import type { Outcome } from './run.ts';
 import type { UploadParts } from './upload.ts';
-import { stagedKeys } from './upload-conclude.ts';
+import { replayName, stagedKeys } from './upload-conclude.ts';
 
 /**
  * Ends a cancelled pack: what is not committed ends as `CANCELLED` in row, batch and job, and leaves nothing in the
@@ -30,7 +30,8 @@ export async function cancelPack(parts: UploadParts): Promise<Outcome> {
 }
 
 /** Ends each file that is open, or that waits for the end of its batch. */
-async function endOpen({ ports, pack, run, state, reporter }: UploadParts): Promise<FileEnd[]> {
+async function endOpen(parts: UploadParts): Promise<FileEnd[]> {
+  const { ports, pack, run, state, reporter } = parts;
   const { batchId } = pack;
   const error = cancelledError();
   const open = pack.files.filter(({ assetId }) => [undefined, 'stored'].includes(state.endOf(assetId) as undefined));
@@ -43,7 +44,7 @@ async function endOpen({ ports, pack, run, state, reporter }: UploadParts): Prom
     batchId,
     open.map(({ assetId }) => assetId),
   );
-  if (last) await ports.endBatch(batchId, pack.correlationId);
+  if (last) await ports.endBatch(batchId, pack.correlationId, replayName(parts));
   await state.writeEnds(ends);
   ports.metrics.uploads.inc({ lane: run.lane, result: 'ready' }, ready.size);
   ports.metrics.uploads.inc({ lane: run.lane, result: 'cancelled' }, open.length - ready.size);

@@ -103,9 +103,13 @@ async function leaveToBatch({ ports, pack, run, state }: UploadParts, files: rea
   await ports.storedFiles.put(pack.batchId, waiting, { jobId: run.jobId, staged });
 }
 
-/** Names what follows a replay apart from what followed before, which may be at work still. */
-function replayName({ run, state }: UploadParts): string | undefined {
-  return state.generation === 0 ? undefined : `${run.jobId.split('-').at(-1)}-${state.generation}`;
+/**
+ * Names the end of the batch that follows this start of a replay apart from any before: that one may be at work still,
+ * or be a dead letter. Undefined for a pack that was not replayed.
+ */
+export function replayName({ pack, run, state }: UploadParts): string | undefined {
+  if (state.generation === 0) return undefined;
+  return `${run.jobId.slice(pack.batchId.length + 1)}-${state.generation}-${run.starts}`;
 }
 
 /** No file is open any more: a pack with any failed file, in this start or before, is a dead letter. */

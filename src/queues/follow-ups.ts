@@ -6,7 +6,7 @@ import type { PendingPacks } from './pending-packs.ts';
 
 /** Jobs that jobs add. Ids are derived, so adding one twice is adding it once. */
 export interface FollowUps {
-  /** The job that closes a batch. A replayed pack names one of its own: the first may be at work at this moment. */
+  /** The job that closes a batch. Each start of a replayed pack names one of its own: an earlier one may be at work at this moment, or a dead letter. */
   endBatch(batchId: string, correlationId: string, replay?: string): Promise<void>;
   /** The same pack under the same id in lane `large`, for a file that turned out to be too big for `small`. */
   moveToLarge(jobId: string, pack: Pack): Promise<void>;

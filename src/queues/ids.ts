@@ -17,6 +17,6 @@ export const newBatchId = (random: RandomBytes = randomBytes): string => `b_${ra
 /** Job of the `index`-th pack of a round of a batch. BullMQ refuses `:` and plain integers in job ids. */
 export const packJobId = (batchId: string, round: number, index: number): string =>
   round === 0 ? `${batchId}-${index}` : `${batchId}-${index}-again${round}`;
-/** Job that closes a batch; `replay` names a later one. */
+/** Job that closes a batch; `replay` names one that follows a start of a replayed pack. */
 export const endJobId = (batchId: string, replay?: string): string =>
   replay === undefined ? `${batchId}-end` : `${batchId}-end-${replay}`;
