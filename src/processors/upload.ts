@@ -64,7 +64,8 @@ export function uploadProcessor(ports: UploadPorts): Processor<'upload'> {
     const reporter = createStatusReporter(ports, pack, run, state);
     const parts: UploadParts = { ports, pack, run, cancelled, signal, state, reporter };
     try {
-      if (await ports.cancellations.begin(pack.batchId, run.jobId)) return await cancelPack(parts);
+      const toStore = pack.files.some(({ assetId }) => !state.endOf(assetId) && !state.storedOf(assetId));
+      if (await ports.cancellations.begin(pack.batchId, run.jobId, toStore)) return await cancelPack(parts);
       return await upload(parts);
     } finally {
       stop();

@@ -10,23 +10,27 @@ export interface Cancellations {
   /** Cancels the job; again is fine. False when its end was claimed before: it is committed, or about to be. */
   request(batchId: string, jobId: string): Promise<boolean>;
   isCancelled(batchId: string, jobId: string): Promise<boolean>;
-  /** At the start of a job: takes back the claim of an earlier start. True when the job is cancelled. */
-  begin(batchId: string, jobId: string): Promise<boolean>;
+  /**
+   * At the start of a job: takes back a claim by an earlier start of its own, and with bytes yet `toStore` also that of
+   * the end of its batch, which had the other files. True when the job is cancelled.
+   */
+  begin(batchId: string, jobId: string, toStore: boolean): Promise<boolean>;
   /**
    * Before the files of these jobs are committed or fail for good: from here on they are not cancelled any more.
-   * Answers those that were before; `commits` notes that the others may be in Convex from now on.
+   * Answers those that were before; `commits` notes that the others may be in Convex from now on. What the end of
+   * the batch has claimed, a pack leaves to it.
    */
   claim(batchId: string, jobIds: readonly string[], claim: Claim): Promise<ReadonlySet<string>>;
   /** Takes the own claim back: files are still open, so that the jobs can be cancelled again. */
   release(batchId: string, jobIds: readonly string[], owner: string): Promise<void>;
   /** True when a commit of the job was ever claimed: then only Convex knows what became of it. */
   mayBeCommitted(batchId: string, jobId: string): Promise<boolean>;
-  /** A cancellation that came too late: its files had been committed before. */
+  /** All files of the job are committed: a cancellation is too late, even one that was taken. */
   overrule(batchId: string, jobId: string): Promise<void>;
 }
 
 interface Claim {
-  /** Name of the start that claims, unlike any other's. */
+  /** The start that claims: `<job>/<start>`. */
   readonly owner: string;
   readonly commits: boolean;
 }
@@ -45,21 +49,31 @@ const requestScript = defineScript(`
   return 1
 `);
 
-/** KEYS decisions; ARGV job id. */
+/** Lua: whose claim `by:<job>/<start>` is; one without a start is nobody's but its own. */
+const JOB_OF = "local function jobOf(claim) return string.match(claim, '^(.*)/') or claim end";
+
+/** KEYS decisions; ARGV job id, whether bytes are yet to be stored. */
 const beginScript = defineScript(`
-  if redis.call('HGET', KEYS[1], ARGV[1]) == '${CANCELLED}' then return 1 end
-  redis.call('HDEL', KEYS[1], ARGV[1])
+  ${JOB_OF}
+  local claim = redis.call('HGET', KEYS[1], ARGV[1])
+  if claim == '${CANCELLED}' then return 1 end
+  if claim and (ARGV[2] == '1' or jobOf(claim) == 'by:' .. ARGV[1]) then redis.call('HDEL', KEYS[1], ARGV[1]) end
   return 0
 `);
 
 /** KEYS decisions; ARGV ttl, owner, whether it commits, then job ids. Answers those that are cancelled. */
 const claimScript = defineScript(`
+  ${JOB_OF}
   local cancelled = {}
   for i = 4, #ARGV do
-    if redis.call('HGET', KEYS[1], ARGV[i]) == '${CANCELLED}' then
+    local claim = redis.call('HGET', KEYS[1], ARGV[i])
+    if claim == '${CANCELLED}' then
       table.insert(cancelled, ARGV[i])
     else
-      redis.call('HSET', KEYS[1], ARGV[i], ARGV[2])
+      local own = 'by:' .. ARGV[i]
+      if not claim or jobOf(claim) == own or jobOf(ARGV[2]) ~= own then
+        redis.call('HSET', KEYS[1], ARGV[i], ARGV[2])
+      end
       if ARGV[3] == '1' then redis.call('HSET', KEYS[1], '${COMMITS}' .. ARGV[i], '1') end
     end
   end
@@ -79,7 +93,8 @@ export function createCancellations(redis: RedisConnection, prefix: string): Can
   return {
     request: async (batchId, jobId) => (await requestScript(redis, [key(batchId)], [jobId, TTL_SECONDS])) === 1,
     isCancelled: async (batchId, jobId) => (await redis.hget(key(batchId), jobId)) === CANCELLED,
-    begin: async (batchId, jobId) => (await beginScript(redis, [key(batchId)], [jobId])) === 1,
+    begin: async (batchId, jobId, toStore) =>
+      (await beginScript(redis, [key(batchId)], [jobId, toStore ? 1 : 0])) === 1,
     async claim(batchId, jobIds, { owner, commits }) {
       const args = [TTL_SECONDS, `by:${owner}`, commits ? 1 : 0, ...jobIds];
       return new Set((await claimScript(redis, [key(batchId)], args)) as string[]);
