@@ -88,8 +88,23 @@ describe('credentials are found where the AWS SDK finds them', () => {
     expect(usedLast()).toBe('first');
   });
 
-  test('and nowhere: an error of access, not of the moment', async () => {
-    await expect(put(open())).rejects.toMatchObject({ code: 'STORE_ACCESS_DENIED' });
+  test('and nowhere: work waits, and is told what is missing', async () => {
+    await expect(put(open())).rejects.toMatchObject({
+      code: 'STORE_CREDENTIALS_EXPIRED',
+      unavailable: true,
+      message: expect.stringContaining('No credentials for the store were found'),
+      nextAction: expect.stringContaining('AWS_ACCESS_KEY_ID'),
+    });
+  });
+
+  test('once their source is up, later than the process that asks it', async () => {
+    vi.stubEnv('AWS_CONTAINER_CREDENTIALS_FULL_URI', `${aws.endpoint}/container`);
+    const store = open();
+    aws.credentials = undefined;
+    await expect(put(store)).rejects.toMatchObject({ code: 'STORE_CREDENTIALS_EXPIRED', unavailable: true });
+    aws.credentials = { token: 'late', expiration: soon(HOUR) };
+    await put(store);
+    expect(usedLast()).toBe('late');
   });
 });
 

@@ -10,7 +10,6 @@ const NAMES: Readonly<Record<string, ErrorCode>> = {
   AccessDenied: 'STORE_ACCESS_DENIED',
   AllAccessDisabled: 'STORE_ACCESS_DENIED',
   AccountProblem: 'STORE_ACCESS_DENIED',
-  CredentialsProviderError: 'STORE_ACCESS_DENIED',
   Forbidden: 'STORE_ACCESS_DENIED',
   InvalidAccessKeyId: 'STORE_ACCESS_DENIED',
   InvalidToken: 'STORE_ACCESS_DENIED',
