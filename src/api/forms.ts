@@ -50,9 +50,9 @@ export function forms(router: Router, ports: ApiPorts, access: Access): void {
       const planned = files.map(({ filename, said, s3Key: key, size, checksum }, index): PlannedFile => {
         const assetId = assetIdOf(batchId, index);
         const s3Key = objectKey(entity, assetType, assetId, filename);
-        const contentType = mediaType(assetType, filename, said);
+        const type = mediaType(assetType, filename, said);
         const origin = { kind: 'staged', key } as const;
-        return { assetId, assetType, filename, contentType, s3Key, visibility, metadata, origin, size, checksum };
+        return { assetId, assetType, filename, ...type, s3Key, visibility, metadata, origin, size, checksum };
       });
       return takeIn(ports, intakeOf(ports, res, { batchId, entity, staged }), planned, logOf(res));
     });

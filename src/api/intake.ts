@@ -101,7 +101,7 @@ async function announceFiles(ports: Ports, intake: Intake, accepted: AcceptedBat
   const { staged: _staged, ...known } = intake;
   const updates = accepted.jobs.flatMap(({ jobId, files }) =>
     files.map((file): StatusUpdate => {
-      const { origin: _origin, size, checksum: _checksum, lock: _lock, ...facts } = file;
+      const { origin: _origin, size, checksum: _checksum, lock: _lock, typeGuessed: _guessed, ...facts } = file;
       const asset: AssetFacts = { ...facts, ...known, jobId };
       const start = { fence: [0, 0, 0], status: 'pending', progress: 0, attempt: 0 } as const;
       return { facts: asset, ...start, size, maxAttempts: JOBS.upload.attempts };

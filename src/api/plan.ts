@@ -21,9 +21,9 @@ export async function planFiles(body: UploadBody, batchId: string, locate: Origi
       const located = check(file, await locate(file.origin, entity.project, file.size));
       const { assetType, filename, visibility, metadata, lock } = file;
       const assetId = assetIdOf(batchId, index);
-      const contentType = mediaType(assetType, filename, file.contentType);
+      const type = mediaType(assetType, filename, file.contentType);
       const s3Key = objectKey(entity, assetType, assetId, filename);
-      return { assetId, assetType, filename, contentType, s3Key, visibility, metadata, lock, ...located };
+      return { assetId, assetType, filename, ...type, s3Key, visibility, metadata, lock, ...located };
     } catch (thrown) {
       errors.push({ path: `files[${index}]`, error: toAppError(thrown) });
       return undefined;

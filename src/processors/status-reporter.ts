@@ -73,6 +73,6 @@ export function createStatusReporter(ports: ReporterPorts, pack: Pack, run: Run,
 /** What is known of a file since intake. */
 export function assetFacts(pack: Pack, file: PackFile, jobId: string): AssetFacts {
   const { batchId, entity, correlationId, createdBy, createdAt } = pack;
-  const { origin: _origin, size: _size, checksum: _checksum, lock: _lock, ...own } = file;
+  const { origin: _origin, size: _size, checksum: _checksum, lock: _lock, typeGuessed: _guessed, ...own } = file;
   return { ...own, entity, batchId, jobId, correlationId, createdBy, createdAt };
 }

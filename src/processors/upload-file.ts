@@ -20,6 +20,7 @@ export async function storeFile(parts: UploadParts, file: PackFile): Promise<Sto
   const signal = AbortSignal.any([parts.signal, time.signal]);
   const options = {
     contentType: file.contentType,
+    typeGuessed: file.typeGuessed,
     checksum: file.checksum,
     filename: file.filename,
     maxSize: run.lane === 'small' && file.size === undefined ? PACKING.unknownFile : undefined,

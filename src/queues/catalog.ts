@@ -27,6 +27,8 @@ const packFile = z.object({
   assetType: z.enum(ASSET_TYPES),
   filename: z.string(),
   contentType: z.string(),
+  /** `contentType` was only guessed from the name, so the bytes may be something else. */
+  typeGuessed: z.boolean().optional(),
   s3Key: z.string(),
   acceptedSeq: z.int().positive(),
   visibility: z.enum(['private', 'public']),

@@ -81,7 +81,19 @@ test.each([
   ['a PDF', pdf, 'application/pdf'],
   ['a page', html, 'application/octet-stream'],
   ['a drawing', svg, 'application/octet-stream'],
+  ['a drawing as XML', xmlSvg, 'application/octet-stream'],
   ['what nobody knows', Buffer.from([1, 2, 3, 4]), 'application/octet-stream'],
 ])('%s that nobody declared is kept as %3$s', async (_, head, type) => {
   expect(await contentTypeOf(head, 'application/octet-stream')).toBe(type);
+});
+
+test.each([
+  ['an archive', gz, 'text/plain', 'application/gzip'],
+  ['a PNG', png, 'text/x-python', 'image/png'],
+  ['a packed drawing', gz, 'image/svg+xml', 'application/gzip'],
+  ['a page', html, 'video/mp4', 'application/octet-stream'],
+  ['a drawing as XML', xmlSvg, 'image/png', 'application/octet-stream'],
+  ['a script', script, 'text/x-python', 'text/x-python'],
+])('%s is not refused for what its name suggests (%3$s): it is kept as %4$s', async (_, head, guess, type) => {
+  expect(await contentTypeOf(head, guess, true)).toBe(type);
 });

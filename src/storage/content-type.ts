@@ -41,20 +41,26 @@ const SCRIPT = /^\ufeff?\s*(#!\s*\/|<\?php|<!doctype html|<html|<script|<svg)/i;
 
 /**
  * The media type to keep a file by, from its first `HEAD_BYTES` and what was declared: that, unless it says nothing and the
- * bytes tell. Throws `CONTENT_TYPE_MISMATCH` only when the bytes are of another kind than was declared: a program, an image
+ * bytes tell. A type that was `guessed` from the name gives way to the bytes. Throws `CONTENT_TYPE_MISMATCH` only when the bytes are of another kind than was declared: a program, an image
  * or a script that calls itself a film. What is text is text: no kind of it is told from another.
  */
-export async function contentTypeOf(head: Buffer, declared: string): Promise<string> {
+export async function contentTypeOf(head: Buffer, declared: string, guessed = false): Promise<string> {
   const [type = UNKNOWN] = declared.toLowerCase().split(/\s*;/);
   const found = await foundIn(head);
-  if (type === UNKNOWN) return found === undefined || found === 'a script' ? declared : found;
+  if (type === UNKNOWN) return found === undefined || isActive(found) ? declared : found;
   const [said, is] = [kindOf(type), found === 'a script' ? 'text' : kindOf(found)];
   const agrees = said === undefined || is === undefined || said === is || (said === 'text' && isText(head));
   if (agrees) return declared;
+  if (guessed) return found === undefined || isActive(found) ? UNKNOWN : found;
   throw new AppError('CONTENT_TYPE_MISMATCH', `The file was declared ${type}, and its bytes are ${found}.`, {
     details: { declared, found },
     nextAction: 'Declare the contentType of the bytes, and name the file by it.',
   });
+}
+
+/** A browser runs what is in a page, and XML is a page or a drawing as easily as data: never named by the bytes alone. */
+function isActive(found: string): boolean {
+  return found === 'a script' || /[/+]xml$/.test(found);
 }
 
 async function foundIn(head: Buffer): Promise<string | undefined> {

@@ -54,6 +54,18 @@ describe('bytes on their way into the store', () => {
     expect(await store.head('copied')).toMatchObject(film);
   });
 
+  test('are not refused for a type that was only guessed from the name', async () => {
+    const png = Buffer.concat([
+      Buffer.from('89504e470d0a1a0a0000000d49484452', 'hex'),
+      randomBytes(17),
+      Buffer.from('0000000049444154', 'hex'),
+      randomBytes(100),
+    ]);
+    const guess = { contentType: 'text/plain', typeGuessed: true, signal };
+    expect(await putTyped(store, 'guessed', pieces(png), guess)).toMatchObject({ contentType: 'image/png' });
+    expect(await store.head('guessed')).toMatchObject({ contentType: 'image/png' });
+  });
+
   test('of another kind are not stored, and their source is let go', async () => {
     const stream = Readable.from([Buffer.from('#!/bin/sh\n')]);
     const source = { open: async () => stream };

@@ -4,7 +4,11 @@ import { contentTypeOf, HEAD_BYTES } from './content-type.ts';
 import { withHead } from './peek.ts';
 import type { PutOptions, Source, Store } from './store.ts';
 
-type Typed = PutOptions & { readonly signal: AbortSignal };
+type Typed = PutOptions & {
+  readonly signal: AbortSignal;
+  /** `contentType` was only guessed, from the name. */
+  readonly typeGuessed?: boolean | undefined;
+};
 
 /**
  * `Store.put` under the media type that declaration and bytes agree on; the facts name it when only the bytes told.
@@ -24,10 +28,10 @@ export async function copyTyped(store: Store, from: string, to: string, options:
 
 async function typed(
   head: Buffer,
-  options: PutOptions,
+  { typeGuessed, ...options }: Typed,
   keep: (options: PutOptions) => Promise<StoredFacts>,
 ): Promise<StoredFacts> {
-  const contentType = await contentTypeOf(head, options.contentType);
+  const contentType = await contentTypeOf(head, options.contentType, typeGuessed);
   const stored = await keep({ ...options, contentType });
   return contentType === options.contentType ? stored : { ...stored, contentType };
 }
