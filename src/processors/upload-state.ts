@@ -19,7 +19,10 @@ export interface UploadState {
   storedOf(assetId: string): StoredFacts | undefined;
   /** Tries that the file has spent in earlier starts. */
   triesOf(assetId: string): number;
-  /** Since when a dependency is away without a file having come to its end; milliseconds since the epoch. */
+  /**
+   * Since when a dependency is away, as far as it was asked all the time, without a file having come to its end;
+   * milliseconds since the epoch.
+   */
   readonly awaySince: number | undefined;
   journal(assetId: string): Journal;
   writeStored(files: readonly (readonly [assetId: string, stored: StoredFacts])[]): Promise<void>;
@@ -37,8 +40,14 @@ interface Trouble {
   readonly tries: readonly (readonly [assetId: string, tries: number])[];
 }
 
-/** Reads the state; that of a dead letter is opened again, and the files that failed have all their tries again. */
-export async function readUploadState(facts: JobFacts): Promise<UploadState> {
+/** A next try this late, in milliseconds, was nobody's to make: no worker ran, so that nobody knows what was away. */
+const UNTRIED = 900_000;
+
+/**
+ * Reads the state at `now`, in milliseconds since the epoch. That of a dead letter is opened again, and the files that
+ * failed have all their tries again.
+ */
+export async function readUploadState(facts: JobFacts, now: number): Promise<UploadState> {
   let fields = await facts.read();
   if (fields.over) {
     const reopened = reopen(fields);
@@ -46,6 +55,7 @@ export async function readUploadState(facts: JobFacts): Promise<UploadState> {
     fields = { ...fields, ...reopened };
   }
   const away = Number(fields.away ?? '');
+  const wasTried = now - Number(fields[RETRY_FIELD] ?? '') <= UNTRIED;
   return {
     generation: Number(fields.generation ?? 0),
     endOf(assetId) {
@@ -57,7 +67,7 @@ export async function readUploadState(facts: JobFacts): Promise<UploadState> {
       return stored === undefined ? undefined : (JSON.parse(stored) as StoredFacts);
     },
     triesOf: (assetId) => Number(fields[`tries:${assetId}`] ?? 0),
-    awaySince: away > 0 ? away : undefined,
+    awaySince: away > 0 && wasTried ? away : undefined,
     journal: (assetId) => journalOf(facts, `part:${assetId}:`),
     async writeStored(files) {
       if (files.length === 0) return;
