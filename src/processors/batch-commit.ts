@@ -9,6 +9,7 @@ import type { StoredFile, StoredFiles } from '#queues/stored-files.ts';
 import type { Store } from '#storage/store.ts';
 import { type CancelPorts, cancelFiles } from './cancel-files.ts';
 import { type CommitPorts, commitStored } from './commit-stored.ts';
+import { deleteNeedless } from './delete-needless.ts';
 import type { Run } from './run.ts';
 
 export interface BatchCommitPorts extends CancelPorts, CommitPorts {
@@ -22,39 +23,50 @@ export interface BatchCommitPorts extends CancelPorts, CommitPorts {
 /** Files that are committed together: what one mutation takes. */
 const SLICE = 200;
 
+/** What the end of a batch could not do. */
+export interface Leftover {
+  /** What Convex refused. */
+  readonly refused: readonly AppError[];
+  /** Why bytes that nobody needs are still there: the store is away, and is asked again. */
+  readonly undeleted: AppError | undefined;
+}
+
 type End = { readonly file: StoredFile; readonly end: 'ready' | AppError };
 
 /**
- * Commits what the packs of a batch have stored and left to its end, and answers what Convex refused. A repeat goes on
- * with what is left. Throws `METADATA_UNAVAILABLE` when that is more than nothing.
+ * Commits what the packs of a batch have stored and left to its end, and deletes what nobody needs then. A repeat goes
+ * on with what is left. Throws `METADATA_UNAVAILABLE` when that is files to commit.
  */
-export async function commitBatch(ports: BatchCommitPorts, batchId: string, run: Run): Promise<AppError[]> {
-  const { storedFiles, store, log } = ports;
+export async function commitBatch(ports: BatchCommitPorts, batchId: string, run: Run): Promise<Leftover> {
+  const { storedFiles } = ports;
   const refused: AppError[] = [];
+  let undeleted: AppError | undefined;
   const waiting = await storedFiles.list(batchId);
   for (let at = 0; at < waiting.length; at += SLICE) {
     run.signal.throwIfAborted();
     const files = await storedFiles.get(batchId, waiting.slice(at, at + SLICE));
-    refused.push(...(await commitSlice(ports, batchId, files, run)));
+    const left = await commitSlice(ports, batchId, files, run);
+    refused.push(...left.refused);
+    undeleted ??= left.undeleted;
   }
   const needless = await storedFiles.needless(batchId);
-  if (needless.length === 0) return refused;
-  await store
-    .deleteMany(needless.flatMap(({ keys }) => keys))
-    .catch((err: unknown) => log.warn({ err, batchId }, 'Staged bytes were left behind'));
-  await storedFiles.forgetStaged(
-    batchId,
-    needless.map(({ jobId }) => jobId),
-  );
-  return refused;
+  const keys = needless.flatMap((pack) => pack.keys);
+  const error = await deleteNeedless(ports, keys, { batchId, what: 'Staged bytes' });
+  if (!error) {
+    const jobIds = needless.map(({ jobId }) => jobId);
+    await storedFiles.forgetStaged(batchId, jobIds);
+  }
+  return { refused, undeleted: undeleted ?? away(error) };
 }
+
+const away = (error: AppError | undefined) => (error?.unavailable ? error : undefined);
 
 async function commitSlice(
   ports: BatchCommitPorts,
   batchId: string,
   files: readonly StoredFile[],
   run: Run,
-): Promise<AppError[]> {
+): Promise<Leftover> {
   const { cancellations } = ports;
   const owner = `${run.jobId}/${run.starts}`;
   const jobIds = [...new Set(files.map(({ facts }) => facts.jobId))];
@@ -73,19 +85,19 @@ async function commitSlice(
   const left = files.filter(({ facts }) => !cancelled.has(facts.jobId));
   const ends = [...given, ...(await Promise.all(left.map((file) => commitOne(ports, file))))];
   const isAway = ({ end }: End) => end !== 'ready' && end.unavailable;
-  await finish(
+  const undeleted = await finish(
     ports,
     batchId,
     ends.filter((one) => !isAway(one)),
   );
 
-  const away = ends.filter(isAway);
-  const [first] = away;
+  const open = ends.filter(isAway);
+  const [first] = open;
   if (first && first.end !== 'ready') {
-    await cancellations.release(batchId, [...new Set(away.map(({ file }) => file.facts.jobId))], owner);
+    await cancellations.release(batchId, [...new Set(open.map(({ file }) => file.facts.jobId))], owner);
     throw first.end;
   }
-  return ends.flatMap(({ end }) => (end === 'ready' || end.code === 'CANCELLED' ? [] : [end]));
+  return { refused: ends.flatMap(({ end }) => (end === 'ready' || end.code === 'CANCELLED' ? [] : [end])), undeleted };
 }
 
 async function commitOne(ports: BatchCommitPorts, file: StoredFile): Promise<End> {
@@ -111,9 +123,12 @@ async function cancelStored(
   return files.map((file) => ({ file, end: ready.has(file.facts.assetId) ? 'ready' : error }));
 }
 
-/** Tells everyone. A file stays among those that wait only when its commit was refused: a replay asks again. */
-async function finish(ports: BatchCommitPorts, batchId: string, ends: readonly End[]): Promise<void> {
-  const { outbox, batches, storedFiles, store, metrics } = ports;
+/**
+ * Tells everyone, and deletes the bytes of what was cancelled. A file stays among those that wait when its commit was
+ * refused (a replay asks again), or when it was cancelled while the store is away, which this answers.
+ */
+async function finish(ports: BatchCommitPorts, batchId: string, ends: readonly End[]): Promise<AppError | undefined> {
+  const { outbox, batches, storedFiles, metrics } = ports;
   const idsOf = (some: readonly End[]) => some.map(({ file }) => file.facts.assetId);
   const ready = ends.filter(({ end }) => end === 'ready');
   const cancelled = ends.filter(({ end }) => end !== 'ready' && end.code === 'CANCELLED');
@@ -126,13 +141,16 @@ async function finish(ports: BatchCommitPorts, batchId: string, ends: readonly E
       return [facts.assetId, end === 'ready' ? end : { ...end.toFacts(), attempt, maxAttempts }];
     }),
   );
-  if (cancelled.length > 0) await store.deleteMany(cancelled.map(({ file }) => file.stored.s3Key));
-  await storedFiles.remove(batchId, idsOf([...ready, ...cancelled]));
-  for (const { file, end } of ends) {
+  const keys = cancelled.map(({ file }) => file.stored.s3Key);
+  const undeleted = away(await deleteNeedless(ports, keys, { batchId, what: 'Bytes of cancelled files' }));
+  const over = undeleted ? ready : [...ready, ...cancelled];
+  await storedFiles.remove(batchId, idsOf(over));
+  for (const { file, end } of [...over, ...refused]) {
     const result = end === 'ready' ? end : end.code === 'CANCELLED' ? 'cancelled' : 'error';
     metrics.uploads.inc({ lane: file.lane, result });
     if (end === 'ready') metrics.assetBytes.observe(file.stored.size);
   }
+  return undeleted;
 }
 
 function failedStatus({ facts, stored, fence, attempt, maxAttempts }: StoredFile, error: AppError): StatusUpdate {

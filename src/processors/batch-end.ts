@@ -13,11 +13,13 @@ export interface BatchEndPorts extends BatchCommitPorts {
  */
 export function batchEndProcessor(ports: BatchEndPorts): Processor<'batch-end'> {
   return async ({ batchId }, run) => {
-    const refused = await commitBatch(ports, batchId, run);
+    const { refused, undeleted } = await commitBatch(ports, batchId, run);
     const batch = await ports.batches.view(batchId);
     if (!batch) return { end: 'done' };
     const { successful, failed, size: _size, ...record } = batch;
     await ports.metadata.applyBatches([{ ...record, ready: successful.length, failed: failed.length }]);
+    // Everybody has been told: what is left is asked for again, and what was refused with it.
+    if (undeleted) throw undeleted;
     const [first] = refused;
     if (!first) return { end: 'done' };
     const message = `The commit of ${refused.length} of ${batch.total} files was refused: ${first.message}`;

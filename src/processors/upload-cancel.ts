@@ -51,7 +51,7 @@ async function endOpen(parts: UploadParts): Promise<FileEnd[]> {
   return ends;
 }
 
-/** Nothing of these files stays: neither begun uploads nor whole objects nor what was staged. What the store refuses to give up, a sweep finds. */
+/** Nothing of these files stays: neither begun uploads nor whole objects nor what was staged. What the store refuses to give up stays in it. */
 async function tidy({ ports, pack, state }: UploadParts, files: readonly PackFile[]): Promise<void> {
   const { store, log } = ports;
   try {

@@ -4,6 +4,7 @@ import type { FileEnd } from '#queues/batches.ts';
 import { JOBS, type Pack, type PackFile } from '#queues/catalog.ts';
 import type { StoredFile } from '#queues/stored-files.ts';
 import type { Stage } from './attempt.ts';
+import { deleteNeedless } from './delete-needless.ts';
 import type { Outcome } from './run.ts';
 import { assetFacts } from './status-reporter.ts';
 import type { UploadParts } from './upload.ts';
@@ -39,7 +40,7 @@ export async function conclude(parts: UploadParts, stages: readonly Stage[]): Pr
   await finish(parts, successes, { open, failed });
 
   const [first] = open;
-  if (first === undefined) return ended(parts, failed);
+  if (first === undefined) return ended(parts, failed, { now, awaySince, wait });
   const away = open.find(isAway);
   const inMs = away && wait !== undefined ? wait : waitAfterAttempt(run.attempt, JOBS.upload.backoff, ports.random());
   const retryAt = now + inMs;
@@ -112,22 +113,33 @@ export function replayName({ pack, run, state }: UploadParts): string | undefine
   return `${run.jobId.slice(pack.batchId.length + 1)}-${state.generation}-${run.starts}`;
 }
 
+/** How long a dependency that is away is waited for; `wait` is undefined when that is over. */
+interface Patience {
+  readonly now: number;
+  readonly awaySince: number;
+  readonly wait: number | undefined;
+}
+
 /** No file is open any more: a pack with any failed file, in this start or before, is a dead letter. */
-async function ended(parts: UploadParts, failed: readonly Failure[]): Promise<Outcome> {
-  const { ports, pack, state } = parts;
+async function ended(parts: UploadParts, failed: readonly Failure[], patience: Patience): Promise<Outcome> {
+  const { pack, state } = parts;
   const [first] = failed;
   if (first) {
     const error = summary(pack, first, failed.length);
     await state.writeOver(error);
     return { end: 'failed', error };
   }
-  const keys = stagedKeys(pack);
-  if (pack.commit === 'batch' || keys.length === 0) return { end: 'done' };
-  // Staged bytes are needed until their file is committed; what a failure here leaves behind, a sweep finds.
-  await ports.store
-    .deleteMany(keys)
-    .catch((err: unknown) => ports.log.warn({ err, batchId: pack.batchId }, 'Staged bytes were left behind'));
-  return { end: 'done' };
+  return pack.commit === 'batch' ? { end: 'done' } : tidy(parts, patience);
+}
+
+/** Staged bytes are needed until their file is committed. While the store is away, the job comes back only for them. */
+async function tidy({ ports, pack, run, state }: UploadParts, { now, awaySince, wait }: Patience): Promise<Outcome> {
+  const error = await deleteNeedless(ports, stagedKeys(pack), { batchId: pack.batchId, what: 'Staged bytes' });
+  if (!error?.unavailable || wait === undefined) return { end: 'done' };
+  // Its files are ready: nobody cancels a job that waits only for this.
+  await ports.cancellations.overrule(pack.batchId, run.jobId);
+  await state.writeTrouble(error, { retryAt: now + wait, awaySince, tries: [] });
+  return { end: 'later', inMs: wait };
 }
 
 function summary(pack: Pack, { file, error }: Failure, count: number): AppError {
