@@ -7,9 +7,9 @@ import type { Claim, Idempotency, RequestName } from '#queues/idempotency.ts';
 import { newBatchId } from '#queues/ids.ts';
 import type { Producer } from '#queues/producer.ts';
 import { callerOf } from './auth.ts';
+import { sha256 } from './checksum.ts';
 import { logOf } from './correlation.ts';
 import { invalid } from './field-error.ts';
-import { sha256 } from './intake.ts';
 
 /** An upload about to be taken in. */
 export interface AskedUpload {

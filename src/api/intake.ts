@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import type { Response } from 'express';
 import pLimit from 'p-limit';
 import type { Accepted } from '#answers';
@@ -12,6 +11,7 @@ import type { AcceptedBatch, PlannedPack } from '#queues/producer.ts';
 import { stagingKey } from '#storage/keys.ts';
 import { bytesSource } from '#storage/source.ts';
 import { callerOf } from './auth.ts';
+import { sha256 } from './checksum.ts';
 import { correlationIdOf } from './correlation.ts';
 import type { ApiPorts } from './ports.ts';
 
@@ -138,8 +138,4 @@ function toAnswer({ batchId, jobs }: AcceptedBatch): Accepted {
       files: files.map(({ assetId, filename }) => ({ assetId, filename })),
     })),
   };
-}
-
-export function sha256(bytes: Buffer): string {
-  return createHash('sha256').update(bytes).digest('hex');
 }

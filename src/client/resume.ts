@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import pLimit from 'p-limit';
 import type { Visibility } from '#domain';
+import { sha256 } from './checksum.ts';
 import type { ReelayClient } from './client.ts';
 import { ReelayError } from './error.ts';
 import { assetDone } from './follow.ts';
@@ -66,7 +66,7 @@ async function isSame(file: LocalFile, sent: SentFile, visibility: Visibility | 
   if (file.modifiedAt === sent.modifiedAt) return true;
   if (sent.checksum === undefined) return false;
   const bytes = await readFile(file.path).catch(() => Buffer.alloc(0));
-  return createHash('sha256').update(bytes).digest('hex') === sent.checksum;
+  return sha256(bytes) === sent.checksum;
 }
 
 /** Requests without an answer that can be sent once more as they were: no file of theirs changed or went another way. */

@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import pLimit from 'p-limit';
 import type { Accepted } from '#answers';
 import type { EntityRef, Visibility } from '#domain';
 import type { ErrorCode } from '#errors';
+import { sha256 } from './checksum.ts';
 import type { ReelayClient } from './client.ts';
 import { closedBy, fileUnreadable, ReelayError } from './error.ts';
 import type { Journal, SentFile } from './journal.ts';
@@ -156,7 +156,7 @@ async function readWhole(file: LocalFile): Promise<ReadFile> {
   const bytes = await readFile(file.path).catch((cause: unknown) => {
     throw fileUnreadable(file.path, cause);
   });
-  return { file, base64: bytes.toString('base64'), checksum: createHash('sha256').update(bytes).digest('hex') };
+  return { file, base64: bytes.toString('base64'), checksum: sha256(bytes) };
 }
 
 const count = (bytes: number) => Math.round(bytes / MIB).toLocaleString('en');
