@@ -4,17 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { Busboy } from '@fastify/busboy';
-
-/** A file as it arrived. */
-export interface Received {
-  readonly assetId: string;
-  readonly batchId: string;
-  readonly filename: string;
-  readonly contentType: string | undefined;
-  readonly size: number;
-  readonly checksum: string;
-  readonly fields: Readonly<Record<string, unknown>>;
-}
+import { createStandInViews, mismatch, notFound, type Received, unauthenticated } from './stand-in-views.ts';
 
 export interface StandInApi {
   readonly url: string;
@@ -41,15 +31,15 @@ interface InlineFile {
 }
 
 /**
- * An HTTP server that speaks as much of CONTRACT.md as the client and the CLI use, and keeps what it is
- * sent in memory, as hashes. A batch is `running` when first asked for, then `done`, and its assets are ready from
+ * An HTTP server that speaks as much of `/openapi.json` as the client and the CLI use, and keeps what it
+ * is sent in memory, as hashes. A batch is `running` when first asked for, then `done`, and its assets are ready from
  * the start; a file with `corrupt` in its name fails. A request under a known idempotency key is a duplicate. For what a real API cannot be made to do on demand.
  */
 export async function startStandInApi(): Promise<StandInApi> {
   const key = 'rk_stand-in';
   const received: Received[] = [];
   const requests: string[] = [];
-  const asked = new Set<string>();
+  const { urlsOf, jobOf, read } = createStandInViews(received);
   const canned: { path: string; status: number; headers: Record<string, string>; body: unknown }[] = [];
   const named = new Map<string, { body: string; answer: unknown }>();
   const lost: string[] = [];
@@ -120,79 +110,6 @@ export async function startStandInApi(): Promise<StandInApi> {
   function plan({ files }: { files: InlineFile[] }) {
     const size = files.reduce((sum, { origin }) => sum + (origin.text?.length ?? 0), 0);
     return { outcome: 'planned', jobs: [{ lane: 'small', size, files: files.map(({ filename }) => ({ filename })) }] };
-  }
-
-  function urlsOf(assetIds: readonly string[]) {
-    return assetIds.map((assetId) => {
-      const file = received.find((one) => one.assetId === assetId);
-      if (!file) return { assetId, error: notFound };
-      if (file.filename.includes('corrupt')) return { assetId, error: { ...notFound, code: 'CONFLICT' } };
-      return { assetId, url: `https://cdn.example/${file.filename}`, expiresAt: 2, servedFrom: 'convex' };
-    });
-  }
-
-  function batchOf(batchId: string) {
-    const files = received.filter((file) => file.batchId === batchId);
-    const failed = files.filter((file) => file.filename.includes('corrupt'));
-    const done = asked.has(batchId);
-    asked.add(batchId);
-    return {
-      batchId,
-      state: done ? 'done' : 'running',
-      total: files.length,
-      ...{ project: 'demo', owner: 'k_1' },
-      successful: done ? files.filter((file) => !failed.includes(file)).map((file) => file.assetId) : [],
-      failed: done ? failed.map(({ assetId }) => ({ assetId, error: storeRejected })) : [],
-      size: files.reduce((sum, file) => sum + file.size, 0),
-      createdAt: 1,
-    };
-  }
-
-  function jobOf(batchId: string) {
-    const failed = received.some((file) => file.batchId === batchId && file.filename.includes('corrupt'));
-    const files = received.filter((file) => file.batchId === batchId);
-    return {
-      jobId: `${batchId}-0`,
-      batchId,
-      project: 'demo',
-      lane: 'small',
-      state: failed ? 'failed' : 'completed',
-      progress: 1,
-      attempts: failed ? 3 : 1,
-      maxAttempts: 3,
-      ...(failed && { error: storeRejected }),
-      files: files.map(({ assetId, filename }) => ({ assetId, filename })),
-    };
-  }
-
-  function read(path: string, query: URLSearchParams): unknown {
-    const [, , room, id = '', leaf] = path.split('/');
-    const ids = [...new Set(received.map((file) => file.batchId))];
-    if (path === '/health/ready') return { ready: true, degraded: ['metadata'] };
-    if (room === 'batches' && ids.includes(id)) return batchOf(id);
-    if (room === 'jobs' && id !== '' && ids.includes(id.replace(/-0$/, '')) && id.endsWith('-0')) {
-      return jobOf(id.replace(/-0$/, ''));
-    }
-    if (path === '/v1/jobs') return { jobs: ids.map(jobOf).filter((job) => job.state === query.get('state')) };
-    const index = received.findIndex((file) => file.assetId === id);
-    const file = received[index];
-    if (room !== 'assets' || !file) return undefined;
-    if (leaf === 'url')
-      return { url: `https://cdn.example/${file.filename}?${query}`, expiresAt: 2, servedFrom: 'convex' };
-    const { assetId, filename, contentType, size, checksum } = file;
-    return {
-      ...{ assetId, filename, contentType, size, checksum, status: 'ready', progress: 1, current: true },
-      ...{
-        project: 'demo',
-        session: 's1',
-        assetType: 'video_chunk',
-        visibility: 'private',
-        version: index + 1,
-        ...{ attempt: 1, maxAttempts: 3, s3Key: `projects/demo/${assetId}`, renditions: { status: 'none' } },
-        ...{ metadata: {}, batchId: file.batchId, correlationId: 'c_1', createdAt: 1 },
-        somethingNew: true,
-      },
-    };
   }
 
   async function receive(request: IncomingMessage, url: URL): Promise<{ status: number; body: unknown }> {
@@ -266,16 +183,3 @@ export async function startStandInApi(): Promise<StandInApi> {
     },
   };
 }
-
-const fact = (code: string, message: string, retryable: boolean, nextAction: string) => ({
-  ...{ code, message, retryable, nextAction, details: {}, correlationId: 'c_1' },
-});
-const unauthenticated = fact(
-  'UNAUTHENTICATED',
-  'The key is not known.',
-  false,
-  'Send Authorization: Bearer <API key>.',
-);
-const notFound = fact('NOT_FOUND', 'There is no such thing.', false, 'Check the id.');
-const mismatch = fact('IDEMPOTENCY_MISMATCH', 'The key was used for another request.', false, 'Use a new key.');
-const storeRejected = fact('STORE_REJECTED', 'The store said no.', false, 'Read what it said.');
