@@ -92,8 +92,8 @@ export function s3Config(v: S3Variables): S3Config | undefined {
   };
 }
 
-/** What is wrong between these variables; empty when nothing is. */
-export function s3Mistakes(v: S3Variables): string[] {
+/** What is wrong between these variables as they were given, whatever else is wrong with them; empty when nothing is. */
+export function s3Mistakes(v: Readonly<Partial<Record<string, string>>>): string[] {
   const mistakes: string[] = [];
   if (v.S3_SSE === 'aws:kms' && !v.S3_KMS_KEY_ID) mistakes.push('S3_KMS_KEY_ID: Is missing; S3_SSE=aws:kms needs it.');
   if (v.S3_ROLE_EXTERNAL_ID && !v.S3_ROLE_ARN) mistakes.push('S3_ROLE_ARN: Is missing; S3_ROLE_EXTERNAL_ID needs it.');

@@ -9,19 +9,25 @@ test('names every mistake at once, in plain words', () => {
     REDIS_URL: 'localhost:6379',
     S3_PRESIGN_EXPIRES: '1.5',
     S3_BUCKET: 'b',
+    S3_SSE: 'aws:kms',
   };
   expect(() => readConfig(env)).toThrow(
     new ConfigError(
       [
         'The environment is not usable:',
         '  PORT: Must be a whole number from 0 to 65535.',
-        '  LANES.1: Must be one of small, large, maintenance.',
+        '  LANES, entry 2: Must be one of small, large, maintenance.',
         `  REDIS_URL: Must be of a form of these: ${REDIS_URL_FORMS}.`,
         '  S3_BUCKET: Must have at least 3 characters.',
         '  S3_PRESIGN_EXPIRES: Must be a whole number from 60 to 604800.',
+        '  S3_KMS_KEY_ID: Is missing; S3_SSE=aws:kms needs it.',
       ].join('\n'),
     ),
   );
+});
+
+test('refuses a worker without lanes', () => {
+  expect(() => readConfig({ LANES: ',' })).toThrow(/LANES: Must not be empty/);
 });
 
 test('counts an empty variable as unset', () => {

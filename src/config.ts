@@ -75,7 +75,7 @@ export const VARIABLES = z.object({
     .default(65_536)
     .describe('What its bytes need is reckoned at this rate; a slower try ends as `TIMED_OUT`.'),
   LANES: list
-    .pipe(z.array(z.enum(['small', 'large', 'maintenance'])))
+    .pipe(z.array(z.enum(['small', 'large', 'maintenance'])).min(1))
     .default(['small', 'large', 'maintenance'])
     .describe('Comma-separated lanes a worker serves.'),
   LOG_LEVEL: z
@@ -172,12 +172,9 @@ export class ConfigError extends Error {
 export function readConfig(env: NodeJS.ProcessEnv): Config {
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
   const parsed = VARIABLES.safeParse(given, { error: inWords });
-  if (!parsed.success) {
-    throw configError(parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`));
-  }
+  const mistakes = [...(parsed.error?.issues.map(mistakeText) ?? []), ...s3Mistakes(given)];
+  if (!parsed.success || mistakes.length > 0) throw configError(mistakes);
   const v = parsed.data;
-  const mistakes = s3Mistakes(v);
-  if (mistakes.length > 0) throw configError(mistakes);
   const dataDir = resolve(v.REELAY_DATA);
   const store: StoreConfig = s3Config(v) ?? { kind: 'disk', dir: resolve(dataDir, 'objects') };
   const redisUrl = v.REDIS_URL ?? `redis://127.0.0.1:${v.REDIS_PORT}`;
@@ -214,6 +211,11 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     store,
     urls: { publicBaseUrl: v.S3_PUBLIC_BASE_URL?.replace(/\/+$/, ''), expiresSeconds: v.S3_PRESIGN_EXPIRES },
   });
+}
+
+/** A list's entry is named by its place, the first being 1. */
+function mistakeText({ path: [name, entry], message }: z.core.$ZodIssue): string {
+  return `${String(name)}${typeof entry === 'number' ? `, entry ${entry + 1}` : ''}: ${message}`;
 }
 
 function configError(mistakes: readonly string[]): ConfigError {
