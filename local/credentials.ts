@@ -48,7 +48,7 @@ export async function prepareSigningKey(config: Pick<Config, 'signingKey' | 'dat
     await writeFile(config.signingKey, generateSigningKey(), { flag: 'wx', mode: 0o600 }).catch(unlessThere);
   }
   return loadSigningKey(config.signingKey).catch((cause: Error) => {
-    throw new StartError(`REELAY_SIGNING_KEY cannot be used: ${cause.message}`, { cause });
+    throw new StartError(cause.message, { cause });
   });
 }
 

@@ -106,7 +106,7 @@ test('a signing key that the deployment does not trust, and one that cannot be r
     todo: expect.stringContaining('deploy'),
   });
   const missing = await check({ REELAY_SIGNING_KEY: join(dir, 'none.pem') });
-  expect(missing.about(/none\.pem/)).toMatchObject({ part: 'convex', state: 'error' });
+  expect(missing.about(/REELAY_SIGNING_KEY is unset, or no file/)).toMatchObject({ part: 'convex', state: 'error' });
 });
 
 test('a store that cannot be used, and a port that is taken', async () => {

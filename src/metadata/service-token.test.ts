@@ -38,6 +38,16 @@ describe('the signing key', () => {
     await expect(loadSigningKey(wrong)).rejects.toThrow(/P-256/);
   });
 
+  it.each([
+    ['a file that is not there', '/nowhere/key.pem', 'is unset, or no file can be read there (ENOENT)'],
+    ['a broken PEM', '-----BEGIN PRIVATE KEY-----\nMEE\n-----END PRIVATE KEY-----', 'is no private key'],
+  ])('says of %s what it takes and how to make one', async (_, value, why) => {
+    const message = await loadSigningKey(value).then(String, (error: Error) => error.message);
+    expect(message).toContain(`REELAY_SIGNING_KEY ${why}; it takes an EC key`);
+    expect(message).toContain('"openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256" makes one.');
+    expect(message).not.toContain(value);
+  });
+
   it('publishes a JWKS that verifies its tokens and holds no secret', async () => {
     const uri = await jwksDataUri(key);
     const jwks = JSON.parse(Buffer.from(uri.split(',')[1] ?? '', 'base64').toString());

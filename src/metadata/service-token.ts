@@ -19,15 +19,32 @@ export interface SigningKey {
   readonly keyId: string;
 }
 
-/** Reads an ES256 private key: PKCS #8 PEM text, or the path of such a file. Throws when it is neither. */
+/** Reads an ES256 private key: PKCS #8 PEM text, or the path of such a file. Throws one sentence when it is neither. */
 export async function loadSigningKey(pemOrPath: string): Promise<SigningKey> {
-  const pem = pemOrPath.includes('-----BEGIN') ? pemOrPath : await readFile(pemOrPath, 'utf8');
-  const privateKey = createPrivateKey(pem);
-  if (privateKey.asymmetricKeyDetails?.namedCurve !== 'prime256v1') {
-    throw new Error('The signing key must be an EC key on P-256 (ES256), as PKCS #8 PEM.');
-  }
+  const pem = pemOrPath.includes('-----BEGIN')
+    ? pemOrPath
+    : await readFile(pemOrPath, 'utf8').catch((cause: NodeJS.ErrnoException) => {
+        throw unusable(`is unset, or no file can be read there (${cause.code})`, cause);
+      });
+  const privateKey = parsePrivateKey(pem);
+  if (privateKey.asymmetricKeyDetails?.namedCurve !== 'prime256v1') throw unusable('is a key of another kind');
   const publicKey = createPublicKey(privateKey);
   return { privateKey, publicKey, keyId: await calculateJwkThumbprint(await exportJWK(publicKey)) };
+}
+
+function parsePrivateKey(pem: string): KeyObject {
+  try {
+    return createPrivateKey(pem);
+  } catch (cause) {
+    throw unusable('is no private key', cause);
+  }
+}
+
+/** Never shows the value: what was meant as a path may be a key. */
+function unusable(why: string, cause?: unknown): Error {
+  const takes = 'it takes an EC key on P-256 (ES256) as PKCS #8 PEM, or the path of such a file';
+  const make = 'openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256';
+  return new Error(`REELAY_SIGNING_KEY ${why}; ${takes}, and "${make}" makes one.`, { cause });
 }
 
 /** A new ES256 private key as PKCS #8 PEM. */
