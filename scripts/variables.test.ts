@@ -16,6 +16,8 @@ it('says something about every variable, once', () => {
   expect(lines).toHaveLength(Object.keys(VARIABLES.shape).length);
   expect(lines.filter((line) => !/^\| `\w+` \| .*\| .+\. \|$/.test(line))).toEqual([]);
   expect(lines).toContain('| `PORT` | `3000` | Port of the API. |');
+  expect(lines.find((line) => line.startsWith('| `S3_SSE`'))).toContain('One of `AES256`, `aws:kms`. |');
+  expect(lines.find((line) => line.startsWith('| `LANES`'))).toContain('Each one of `small`, `large`');
 });
 
 it('links to pages that are there', () => {

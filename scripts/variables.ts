@@ -3,6 +3,7 @@
  *   node scripts/variables.ts    writes them between their markers
  */
 import { readFileSync, writeFileSync } from 'node:fs';
+import { z } from 'zod';
 import { VARIABLES } from '#config';
 import { markdownTable, putBetween } from './between-markers.ts';
 
@@ -25,7 +26,8 @@ export function variableTables(): string {
   return GROUPS.map(([title]) => {
     const rows = (groups.get(title) ?? []).map(([name, schema]) => {
       // The sentences link from the root of the repository.
-      return [`\`${name}\``, fallbackOf(schema), (schema.description ?? '').replaceAll('](docs/', '](')];
+      const meaning = (schema.description ?? '').replaceAll('](docs/', '](');
+      return [`\`${name}\``, fallbackOf(schema), meaning + choicesOf(schema)];
     });
     return `\n## ${title}\n\n${markdownTable(['variable', 'default', 'meaning'], rows)}`;
   }).join('');
@@ -40,6 +42,14 @@ function groupOf(name: string): string {
   const group = GROUPS.find(([, names]) => names.test(name));
   if (!group) throw new Error(`${name} is in no group of docs/configuration.md: see GROUPS in scripts/variables.ts.`);
   return group[0];
+}
+
+/** What it may be, when that is one of a few words. */
+function choicesOf(schema: Variable[1]): string {
+  const { enum: one, items } = z.toJSONSchema(schema, { unrepresentable: 'any' });
+  const each = typeof items === 'object' && 'enum' in items ? items.enum : undefined;
+  const words = (one ?? each ?? []).map((word) => `\`${word}\``).join(', ');
+  return words && ` ${one ? 'One' : 'Each one'} of ${words}.`;
 }
 
 /** The default is what parsing nothing gives. */
