@@ -55,6 +55,8 @@ test('jobs cancel stops each job it can', async () => {
   const document = await reelay(['jobs', 'cancel', 'b_2-0', '--json']);
   expect(JSON.parse(document.stdout)).toEqual({ cancelled: ['b_2-0'], failed: [] });
   expect((await reelay(['jobs', 'cancel'])).stderr).toContain('Usage: reelay jobs cancel');
+  const help = (await reelay(['jobs', 'cancel', '--help'])).stdout;
+  expect([help.includes('--key'), help.includes('--state')]).toEqual([true, false]);
 });
 
 test('url prints a line for each asset that has one', async () => {

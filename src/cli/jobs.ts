@@ -17,7 +17,7 @@ export function jobs(program: Command, act: Act): void {
     .description('list jobs of one state, newest first')
     .addOption(new Option('--state <state>', 'state they are in').choices(JOB_STATES).default('active'))
     .option('--project <id>', 'of this project only')
-    .option('--limit <n>', 'at most as many', readLimit, 20)
+    .option('--limit <n>', 'at most as many, 1 to 1000', readLimit, 20)
     .action(act(run));
   list
     .command('cancel')

@@ -76,9 +76,11 @@ export async function run(argv: readonly string[], terminal: Terminal): Promise<
     .option('--key <key>', 'API key')
     .option('--json', 'print one JSON document instead of text')
     .configureOutput({ writeOut: (text) => stdout.write(text), writeErr: (text) => stderr.write(text) })
-    .configureHelp({ showGlobalOptions: true })
     .addHelpText('after', HELP)
     .exitOverride();
+  // What every command takes; not what the one above it takes for itself.
+  const visibleGlobalOptions = ({ parent }: Command) => (parent ? [...program.options] : []);
+  program.configureHelp({ showGlobalOptions: true, visibleGlobalOptions });
   for (const add of [upload, watch, jobs, url, config]) add(program, act);
   for (const command of [program, ...program.commands, ...program.commands.flatMap((one) => one.commands)]) {
     command.showHelpAfterError(`Usage: ${command.createHelp().commandUsage(command)}`);

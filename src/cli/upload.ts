@@ -42,12 +42,17 @@ export function upload(program: Command, act: Act): void {
     .argument('<paths...>', 'files and folders')
     .requiredOption('--project <id>', 'project the assets belong to; made when new')
     .requiredOption('--session <id>', 'session in that project; made when new')
-    .option('--scene <id>', 'scene in that session; made when new')
+    .option('--scene <id>', 'scene in that session; made when new; scene types need it, session types refuse it')
     .addOption(new Option('--type <type>', 'asset type of all files').choices(ASSET_TYPES))
     .addOption(new Option('--visibility <who>', 'who may read (default: private)').choices(['private', 'public']))
-    .option('--concurrency <n>', 'requests at a time', wholeNumber(1, 32), 4)
+    .option('--concurrency <n>', 'requests at a time, 1 to 32', wholeNumber(1, 32), 4)
     .option('--no-wait', 'end once the API has accepted everything')
-    .option('--wait-api <seconds>', 'how long an API that is away is waited for', wholeNumber(0, 86_400), 120)
+    .option(
+      '--wait-api <seconds>',
+      'how long an API that is away is waited for, 0 to 86400',
+      wholeNumber(0, 86_400),
+      120,
+    )
     .option('--fresh', 'send everything, also what an earlier run sent')
     .option('--dry-run', 'say what would be sent, and send nothing')
     .addHelpText('after', HELP)
