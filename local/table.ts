@@ -10,7 +10,7 @@ export function welcome(config: Config, seconds: number): string {
   const rows: [string, string][] = [
     ['API', `${api}/v1`],
     ['API, to read and try', `${api}/docs`],
-    ['Dashboard', `${api}/`],
+    ['Status', `${api}/`],
     ['Queues (Bull Board)', `${api}/admin/queues`],
     ['Convex', config.convexUrl],
     ['Redis', config.redis.shownUrl],

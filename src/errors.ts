@@ -26,7 +26,7 @@ const CODES = {
   IDEMPOTENCY_BUSY: row(409, true, 'Send the request again in a moment, with the same Idempotency-Key.'),
   STAGING_INCOMPLETE: row(409, false, 'Send the parts named in details, then complete it again.'),
   GONE: row(410, false, 'It was deleted; upload it again if it is still needed.'),
-  TOO_LARGE: row(413, false, 'Split the request, or send large bytes as a form.'),
+  TOO_LARGE: row(413, false, 'Split the request, or send large bytes as a form or by staging.'),
   UNSUPPORTED_MEDIA_TYPE: row(415, false, 'Send application/json or multipart/form-data, as the route says.'),
   CHECKSUM_MISMATCH: row(422, false, 'The bytes are not the ones announced. Upload them again with their own SHA-256.'),
   SIZE_MISMATCH: row(422, false, 'The bytes are not as many as announced. Upload them again with their own size.'),
@@ -44,7 +44,7 @@ const CODES = {
   POISON: row(
     422,
     false,
-    'The job crashed its worker many times without progress. Look at the file, then replay the job.',
+    'Reserved for jobs that crash their worker. Look at the file, then press retry in /admin/queues.',
   ),
   ENCRYPTION_NOT_APPLIED: row(502, false, 'The store ignored the encryption asked for. Correct S3_SSE or the bucket.'),
   LOCK_NOT_APPLIED: row(
@@ -58,7 +58,7 @@ const CODES = {
   METADATA_REJECTED: row(
     502,
     false,
-    'Convex refused the request; deploy the functions of this version and replay the job.',
+    'Convex refused the request; deploy the functions of this version, then press retry in /admin/queues.',
   ),
   STORE_UNAVAILABLE: row(503, true, 'The store is away. Work waits and goes on when it returns.'),
   STORE_CREDENTIALS_EXPIRED: row(

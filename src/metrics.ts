@@ -63,12 +63,6 @@ export function createMetrics() {
       labelNames: ['queue'],
       registers,
     }),
-    breakerOpen: new Gauge({
-      name: 'reelay_breaker_open',
-      help: '1 while a dependency is given a rest.',
-      labelNames: ['dependency'],
-      registers,
-    }),
     outboxSize: new Gauge({ name: 'reelay_status_outbox_size', help: 'Status writes waiting for Convex.', registers }),
     urlRequests: new Counter({
       name: 'reelay_url_requests_total',

@@ -41,7 +41,7 @@ const SAID: Readonly<Record<ErrorCode, Said>> = {
   RANGE_NOT_SATISFIABLE: { message: 'The object has 12712 bytes.' },
   RATE_LIMITED: { message: 'Too many requests came at once.' },
   CANCELLED: { message: 'The job was cancelled.' },
-  POISON: { message: 'The job crashed its worker 20 times in a row.' },
+  POISON: { message: 'The job crashes its worker.' },
   ENCRYPTION_NOT_APPLIED: { message: 'The store did not confirm the encryption aws:kms.' },
   LOCK_NOT_APPLIED: { message: 'The store did not confirm the lock.' },
   STORE_ACCESS_DENIED: { message: 'The store denies access to the bucket.' },

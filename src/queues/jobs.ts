@@ -90,12 +90,13 @@ export function createJobs({ redis, prefix, lanes }: JobsParts): Jobs {
       const found = await find(jobId);
       if (!found) return undefined;
       const { batchId, commit } = readAnyPack(found.job.data);
-      if (found.state === 'failed') throw refusal(jobId, 'has failed already: replay it, or delete the dead letter');
+      if (found.state === 'failed')
+        throw refusal(jobId, 'has failed already', 'To replay it, press retry in /admin/queues.');
       const isOver = found.state === 'completed' && commit === 'each';
       const cancelled = isOver
         ? await cancellations.isCancelled(batchId, jobId)
         : await cancellations.request(batchId, jobId);
-      if (!cancelled) throw refusal(jobId, 'is committed, or is being committed at this moment: delete its assets');
+      if (!cancelled) throw refusal(jobId, 'is committed, or is being committed at this moment', COMMITTED);
       await redis.publish(cancelChannel(prefix), jobId);
       await hurry(found);
       return getJob(jobId);
@@ -103,8 +104,10 @@ export function createJobs({ redis, prefix, lanes }: JobsParts): Jobs {
   };
 }
 
-function refusal(jobId: string, why: string): AppError {
-  return new AppError('CONFLICT', `Job ${jobId} ${why} instead of cancelling it.`);
+const COMMITTED = 'Its files stay as they are; upload a new version instead.';
+
+function refusal(jobId: string, why: string, nextAction: string): AppError {
+  return new AppError('CONFLICT', `Job ${jobId} ${why}.`, { nextAction });
 }
 
 /** A job that waits comes first, so that its end is not long in coming; one that a worker has taken meanwhile is fine. */
