@@ -5,7 +5,7 @@
  *
  * When the current version cannot be downloaded it works from its cached copy. An edit is written to disk before it
  * is sent, under a name Reelay knows it by; an agent that dies before the answer sends the same edit again, and the
- * scene has it once. Ends with 0 when the edit is ready, with 75 when the API is away: start it again later.
+ * scene has it once. Ends with 0 when the edit is ready, with 2 when it is not told the scene, with 75 when the API is away: start it again later.
  * Variables: REELAY_API_URL, REELAY_KEY, CACHE, PATIENCE_SECONDS.
  */
 import { randomUUID } from 'node:crypto';
@@ -17,7 +17,7 @@ import { createClient, ReelayError } from '#client/node.ts';
 const { REELAY_API_URL = 'http://127.0.0.1:3000', REELAY_KEY = '', CACHE = 'code-cache' } = process.env;
 const PATIENCE_SECONDS = Number(process.env.PATIENCE_SECONDS ?? 30);
 
-const [project = 'demo', session = 's1', scene = 'intro'] = process.argv.slice(2);
+const [project, session, scene] = sceneOf(process.argv.slice(2));
 const reelay = createClient({
   apiUrl: REELAY_API_URL,
   key: REELAY_KEY,
@@ -49,6 +49,12 @@ try {
   if (!(error instanceof ReelayError)) throw error;
   say(`${error.code}: ${error.message} ${error.nextAction}`);
   process.exitCode = error.retryable ? 75 : 1;
+}
+
+function sceneOf([project, session, scene]: readonly string[]): [string, string, string] {
+  if (project && session && scene) return [project, session, scene];
+  process.stderr.write('Usage: node examples/code-agent/agent.ts PROJECT SESSION SCENE\n');
+  process.exit(2);
 }
 
 /** The scene's current code, or the cached copy when it cannot be had now. */

@@ -6,7 +6,7 @@
  *   node examples/render-agent/agent.ts deliver               delivers what an earlier run left behind
  *
  * Ends with 0 once the outbox is empty, with 75 ("try again later") while the API is away, with 1 when a clip was
- * refused. Variables: REELAY_API_URL, REELAY_KEY, OUTBOX, PATIENCE_SECONDS.
+ * refused, with 2 for any other command. Variables: REELAY_API_URL, REELAY_KEY, OUTBOX, PATIENCE_SECONDS.
  */
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
@@ -36,6 +36,10 @@ interface Entry {
 }
 
 const [command, title = 'Reelay'] = process.argv.slice(2);
+if (command !== 'render' && command !== 'deliver') {
+  process.stderr.write('Usage: node examples/render-agent/agent.ts render [TITLE] | deliver\n');
+  process.exit(2);
+}
 await mkdir(OUTBOX, { recursive: true });
 if (command === 'render') await render(title);
 process.exitCode = await deliverAll();

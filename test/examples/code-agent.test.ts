@@ -38,6 +38,11 @@ async function currentCode(): Promise<string> {
   return text(await client.download(current?.assetId ?? ''));
 }
 
+test('without a scene it says what it takes', async () => {
+  const { code, output } = await runExample('code-agent/agent.ts', ['demo'], {});
+  expect([code, output]).toEqual([2, expect.stringContaining('Usage: ')]);
+});
+
 test('takes version n and posts n + 1', async () => {
   await client.uploadFile({
     ...{ ...SCENE, assetType: 'source_code', filename: 'intro.py', bytes: new TextEncoder().encode('draw()\n') },

@@ -33,6 +33,11 @@ const clipsOf = async (scene: string) => {
   return (await client.listAssets(entity, { history: true })).assets;
 };
 
+test.each([[[]], [['rendre']]])('the command line %j is answered with the usage', async (args) => {
+  const { code, output } = await runExample(AGENT, args, env());
+  expect([code, output]).toEqual([2, expect.stringContaining('Usage: ')]);
+});
+
 test('a clip is rendered and delivered with its metadata, once, though its answer is lost', async () => {
   proxy.loseAnswer('/v1/uploads/files');
   const { code, output } = await runExample(AGENT, ['render', 'one'], env());
