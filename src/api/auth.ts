@@ -34,6 +34,7 @@ interface AccessPorts {
 const FRESH_MS = 30_000;
 const REMEMBERED = 10_000;
 
+/** Tells who calls and what that caller may see; keys and memberships are remembered for 30 s. */
 export function createAccess({ metadata, clock, verifyViewer }: AccessPorts): Access {
   const findKey = createKnownKeys(metadata, clock);
   const members = new LRUCache<string, { member: boolean; at: number }>({ max: REMEMBERED });
@@ -110,6 +111,7 @@ export function scoped(access: Access, scope: Scope): RequestHandler {
   };
 }
 
+/** Who sent the request: set by the sign-in that ran before the route. */
 export function callerOf(res: Response): Caller {
   return res.locals.caller as Caller;
 }

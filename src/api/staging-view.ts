@@ -9,6 +9,7 @@ type Ports = Pick<ApiPorts, 'store' | 'clock' | 'config'>;
 /** Requests signed in one answer. */
 const SIGNED = 1_000;
 
+/** Shows a staging's record to its owner, with signed PUTs while it is open. */
 export function createStagingView({ store, clock, config }: Ports): (record: StagingRecord) => Promise<Staging> {
   const absolute = (signed: SignedPut): SignedPut =>
     signed.url.startsWith('/') ? { ...signed, url: config.publicUrl + signed.url } : signed;

@@ -50,6 +50,7 @@ const WRITTEN = { max: 10_000, ttl: BUCKET_MS };
 
 const knownRow = urlEntry.extend({ batchId: z.string(), progress: z.number() }).loose();
 
+/** What was last known of rows, in Redis under `prefix`, for while the metadata is away. */
 export function createLastKnown<Row extends KnownRow>(ports: LastKnownPorts<Row>): LastKnown<Row> {
   const { redis, prefix, clock, waiting, batch, onError } = ports;
   const written = new LRUCache<string, string>(WRITTEN);

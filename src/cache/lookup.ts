@@ -39,6 +39,7 @@ interface Flight {
   readonly result: Promise<Map<string, Sought>>;
 }
 
+/** A lookup by asset id: memory, then Redis, then `load`; `recall` answers while the metadata is away. */
 export function createLookup({ memory, shared, patience, load, recall, onError }: LookupPorts): Lookup {
   const flights = new Map<string, Flight>();
 

@@ -45,6 +45,7 @@ const DROP = `
   else redis.call('HDEL', KEYS[1], 'entry') end
   redis.call('PEXPIRE', KEYS[1], ARGV[1])`;
 
+/** The entries that all processes share, in Redis under `prefix`. */
 export function createSharedLayer(redis: RedisConnection, prefix: string): SharedLayer {
   const key = (assetId: string) => `${prefix}:url:${assetId}`;
   return {

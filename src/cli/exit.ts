@@ -30,6 +30,7 @@ export class UsageError extends Error {
 
 const CLOSED = { unauthorised: EXIT.unauthorised, unavailable: EXIT.unavailable } as const;
 
+/** The exit code for an error of the client. */
 export function exitOf(error: ReelayError): ExitCode {
   const closed = closedBy(error);
   return closed ? CLOSED[closed] : EXIT.failed;

@@ -19,6 +19,7 @@ interface FlushLoopOptions {
 
 const LONGEST_WAIT = 5_000;
 
+/** Calls `flush` every `intervalMs`, less often while it fails; errors go to `onError`. */
 export function createFlushLoop({ flush, intervalMs, onError }: FlushLoopOptions): FlushLoop {
   let loop: { readonly stopping: AbortController; readonly ended: Promise<void> } | undefined;
 

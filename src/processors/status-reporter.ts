@@ -31,6 +31,7 @@ export interface ReporterPorts {
   readonly now: () => number;
 }
 
+/** Reports how the files of one pack fare in one run, fenced by that run. */
 export function createStatusReporter(ports: ReporterPorts, pack: Pack, run: Run, state: UploadState): StatusReporter {
   const fractions = new Map<string, number>();
   const changed = new Set<PackFile>();

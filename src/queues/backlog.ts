@@ -35,6 +35,7 @@ interface BacklogParts {
   readonly clock: () => number;
 }
 
+/** Judges whether more work fits: jobs and bytes against `limits`, and the memory of Redis. */
 export function createBacklog({ redis, pending, limits, clock }: BacklogParts): Backlog {
   let last: { readonly at: number; readonly full: Promise<AppError | undefined> } | undefined;
   let prunedAt = Number.NEGATIVE_INFINITY;

@@ -88,6 +88,7 @@ const releaseScript = defineScript(`
   end
 `);
 
+/** What was asked of and decided about the packs of a batch, in Redis under `prefix`. */
 export function createCancellations(redis: RedisConnection, prefix: string): Cancellations {
   const key = (batchId: string) => `${prefix}:batch:{${batchId}}:decisions`;
   return {

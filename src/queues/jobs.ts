@@ -47,6 +47,7 @@ const UPLOAD_LANES = JOBS.upload.lanes.toReversed();
 const SCANNED = 5_000;
 const PAGE = 200;
 
+/** Upload jobs as people see them, found by id or state in the upload lanes. */
 export function createJobs({ redis, prefix, lanes }: JobsParts): Jobs {
   const cancellations = createCancellations(redis, prefix);
 

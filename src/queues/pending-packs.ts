@@ -61,6 +61,7 @@ const removeScript = defineScript(`
 /** Jobs looked up, and arguments given to one script, at a time. */
 const SLICE = 500;
 
+/** The packs that wait, by lane and project, and their bytes; in Redis under `prefix`. */
 export function createPendingPacks(redis: RedisConnection, prefix: string): PendingPacks {
   const keysOf = (lane: Lane, project: string): [set: string, sizes: string, total: string] => {
     const own = lanePrefix(prefix, lane);

@@ -109,6 +109,7 @@ export interface ProducerOptions {
   readonly onError: (error: Error) => void;
 }
 
+/** The side that takes batches in: records and jobs in Redis under `prefix`, refused beyond `limits`. */
 export function createProducer({ redis, prefix, limits, clock, onError, keep }: ProducerOptions): Producer {
   const guarded = guard(redis);
   const lanes = openLanes(redis, prefix, onError);

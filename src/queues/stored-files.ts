@@ -34,6 +34,7 @@ const TTL_SECONDS = 30 * 86_400;
 const FILE = 'file:';
 const STAGED = 'staged:';
 
+/** The files of a batch that are stored and wait for its commit; in Redis under `prefix`. */
 export function createStoredFiles(redis: RedisConnection, prefix: string): StoredFiles {
   const key = (batchId: string) => `${prefix}:batch:{${batchId}}:stored`;
   const fieldsOf = async (batchId: string, start: string) =>

@@ -18,6 +18,7 @@ const ELSEWHERE = new Set([301, 307, 400]);
 /** Refusals that newer credentials may mend: expired ones, and keys that were replaced. */
 const REPLACED = new Set(['InvalidAccessKeyId', 'InvalidToken', 'InvalidTokenId']);
 
+/** The bucket's region: `configured` until S3 names another or confirms it. */
 export function createRegion(configured: string): Region {
   let current = configured;
   let confirmed = false;

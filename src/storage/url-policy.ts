@@ -20,6 +20,7 @@ export interface UrlPolicy {
 const METADATA_NAMES = new Set(['metadata.google.internal', 'metadata.goog']);
 const MAX_SHOWN = 200;
 
+/** Judges origins of kind `url` by `limits`: scheme, host, port and address. */
 export function createUrlPolicy(limits: UrlOrigins): UrlPolicy {
   const isAllowedAddress = judgeAddresses(limits.allowCidrs);
 
