@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { connectRedis, openBlocking, type RedisConnection, whenConnected } from '#redis/connection.ts';
 import { startRedis, type TestRedis } from '#test/redis.ts';
 import { until } from '#test/until.ts';
+import { cancelChannel } from './cancellations.ts';
 import { createJobWatch, type JobWatch } from './job-watch.ts';
 import { jobOptions, type Lanes, openLanes } from './lanes.ts';
 
@@ -9,6 +10,7 @@ let server: TestRedis;
 let redis: RedisConnection;
 let lanes: Lanes;
 let watching: JobWatch;
+let prefix: string;
 let tests = 0;
 
 beforeAll(async () => {
@@ -21,7 +23,7 @@ afterAll(async () => {
   await server.stop();
 });
 beforeEach(() => {
-  const prefix = `watch-test-${++tests}`;
+  prefix = `watch-test-${++tests}`;
   lanes = openLanes(redis, prefix, () => undefined);
   watching = createJobWatch(redis, prefix, () => undefined);
 });
@@ -54,6 +56,17 @@ it('tells nobody who left, and still those who stayed', async () => {
   await add('mine-0');
   await until(() => stayed > 0, { within: 5_000, what: 'news of the job' });
   expect(left).toBe(0);
+});
+
+it('tells of a cancellation, though nothing of the job changed in its queue', async () => {
+  let told = 0;
+  await watching.watch('mine-0', () => {
+    told += 1;
+  });
+  await redis.publish(cancelChannel(prefix), 'other-0');
+  await redis.publish(cancelChannel(prefix), 'mine-0');
+  await until(() => told > 0, { within: 5_000, what: 'news of the job' });
+  expect(told).toBe(1);
 });
 
 it('waits on connections that outlast the 10 s BullMQ waits for an event', () => {

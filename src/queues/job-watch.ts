@@ -1,5 +1,6 @@
 import { QueueEvents } from 'bullmq';
-import { openBlocking, type RedisConnection } from '#redis/connection.ts';
+import { openBlocking, openSubscriber, type RedisConnection } from '#redis/connection.ts';
+import { cancelChannel } from './cancellations.ts';
 import { JOBS, type Lane } from './catalog.ts';
 import { lanePrefix } from './lanes.ts';
 
@@ -16,10 +17,14 @@ export interface JobWatch {
 /** What BullMQ tells of a job that a view may show. */
 const EVENTS = ['waiting', 'active', 'delayed', 'progress', 'completed', 'failed', 'removed'] as const;
 
-/** One connection a lane however many watch, made when the first does. `onError` hears that one is broken; it mends itself. */
+/**
+ * One connection a lane and one for cancellations, of which BullMQ knows nothing, however many watch; made when the
+ * first does. `onError` hears that one is broken; it mends itself.
+ */
 export function createJobWatch(redis: RedisConnection, prefix: string, onError: (error: Error) => void): JobWatch {
   const watchers = new Map<string, Set<() => void>>();
   let lanes: Promise<QueueEvents[]> | undefined;
+  let cancels: { readonly connection: RedisConnection; readonly heard: Promise<void> } | undefined;
 
   const tell = (jobId: string) => {
     for (const changed of watchers.get(jobId) ?? []) changed();
@@ -40,6 +45,15 @@ export function createJobWatch(redis: RedisConnection, prefix: string, onError: 
     return events;
   }
 
+  function openCancels(): NonNullable<typeof cancels> {
+    const connection = openSubscriber(redis);
+    const { promise: heard, resolve } = Promise.withResolvers<void>();
+    connection.on('error', onError);
+    connection.on('ready', () => connection.subscribe(cancelChannel(prefix)).then(() => resolve(), onError));
+    connection.on('message', (_channel: string, jobId: string) => tell(jobId));
+    return { connection, heard };
+  }
+
   function open(): Promise<QueueEvents[]> {
     lanes ??= Promise.all(JOBS.upload.lanes.map(openLane)).catch((error: unknown) => {
       lanes = undefined;
@@ -51,6 +65,8 @@ export function createJobWatch(redis: RedisConnection, prefix: string, onError: 
   return {
     async watch(jobId, changed) {
       await open();
+      cancels ??= openCancels();
+      await cancels.heard;
       const own = watchers.get(jobId) ?? new Set();
       watchers.set(jobId, own.add(changed));
       return () => {
@@ -59,6 +75,7 @@ export function createJobWatch(redis: RedisConnection, prefix: string, onError: 
       };
     },
     async close() {
+      cancels?.connection.disconnect();
       const opened = await lanes?.catch(() => []);
       await Promise.all((opened ?? []).map((events) => events.close()));
     },
