@@ -3,12 +3,14 @@ import { AppError } from '#errors';
 import type { PackFile } from '#queues/catalog.ts';
 import { PACKING } from '#queues/packing.ts';
 import { copyTyped, putTyped } from '#storage/typed.ts';
+import { unlessAborted } from '#storage/unless-aborted.ts';
 import { watchTime } from './time-allowance.ts';
 import type { UploadParts } from './upload.ts';
 
 /**
  * Brings a file's bytes to their final key, verified there. Whole staged objects are copied inside the store,
- * everything else is streamed. Throws `TIMED_OUT` when it takes longer than it may.
+ * everything else is streamed. Throws `TIMED_OUT` when it takes longer than it may, and `STORE_UNAVAILABLE` when that is
+ * for a store that answered nothing.
  */
 export async function storeFile(parts: UploadParts, file: PackFile): Promise<StoredFacts> {
   const { ports, pack, run, state, reporter } = parts;
@@ -18,6 +20,8 @@ export async function storeFile(parts: UploadParts, file: PackFile): Promise<Sto
   // The store says nothing of a copy while it makes it.
   if (whole && file.size !== undefined) time.moved(file.size);
   const signal = AbortSignal.any([parts.signal, time.signal]);
+  let waitsFor: 'origin' | 'store' = whole ? 'store' : 'origin';
+  let answered = false;
   const options = {
     contentType: file.contentType,
     typeGuessed: file.typeGuessed,
@@ -27,7 +31,13 @@ export async function storeFile(parts: UploadParts, file: PackFile): Promise<Sto
     metadata: { 'asset-id': file.assetId },
     lock: file.lock,
     signal,
+    // Several parts travel at once, and none counts before all of it is there: what was read is on its way.
+    onRead: (bytes: number) => time.moved(bytes),
+    onWait(whom: 'origin' | 'store') {
+      waitsFor = whom;
+    },
     onProgress(bytes: number) {
+      answered ||= bytes > 0;
       time.moved(bytes);
       reporter.progress(file, bytes, file.size);
     },
@@ -42,18 +52,17 @@ export async function storeFile(parts: UploadParts, file: PackFile): Promise<Sto
       throw new AppError('SIZE_MISMATCH', `${file.filename} has ${stored.size} bytes, ${file.size} were announced.`);
     }
     return stored;
+  } catch (error) {
+    const isSilent = error === time.signal.reason && waitsFor === 'store' && !answered;
+    throw isSilent ? silentStore(error) : error;
   } finally {
     time.stop();
   }
 }
 
-/** What `opening` gives, or the reason of the abort if that is first: an origin that never answers stops nobody. */
-async function unlessAborted<T>(signal: AbortSignal, opening: Promise<T>): Promise<T> {
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const stop = () => reject(signal.reason);
-  if (signal.aborted) stop();
-  signal.addEventListener('abort', stop, { once: true });
-  return Promise.race([opening, aborted]).finally(() => signal.removeEventListener('abort', stop));
+/** What waiting for too long becomes: a store that owes an answer, and gave none in all that time, is away. */
+function silentStore(cause: unknown): AppError {
+  return new AppError('STORE_UNAVAILABLE', 'The store took the file and gave no answer in the time it has.', { cause });
 }
 
 /** A key the store does not know is, for an upload, an origin that is gone. */

@@ -21,13 +21,18 @@ export function measure(source: Source, options: PutOptions): Measured {
 
   async function* chunks(): AsyncGenerator<Buffer, void, void> {
     if (source.size !== undefined) assertSize(source.size, options.maxSize);
+    options.onWait?.('origin');
     for await (const chunk of read(source, options.signal)) {
+      options.onWait?.('store');
       size += chunk.length;
+      options.onRead?.(size);
       if (source.size !== undefined && size > source.size) throw sizeMismatch(source.size, size);
       assertSize(size, options.maxSize);
       hash.update(chunk);
       yield chunk;
+      options.onWait?.('origin');
     }
+    options.onWait?.('store');
     assertSize(size, options.maxSize);
     if (source.size !== undefined && size < source.size) {
       throw new AppError('ORIGIN_UNREADABLE', `The origin ended after ${size} of ${source.size} bytes.`);

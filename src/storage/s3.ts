@@ -24,6 +24,7 @@ import { readBody } from './s3-read.ts';
 import { signedLifetime } from './s3-sign.ts';
 import { streamSource } from './s3-stream.ts';
 import type { ObjectInfo, PutOptions, Store } from './store.ts';
+import { unlessAborted } from './unless-aborted.ts';
 
 export interface S3StoreOptions {
   /** Milliseconds since the epoch. */
@@ -61,7 +62,7 @@ export function createS3Store(config: S3Config, { clock, limits }: S3StoreOption
     put: (key, source, options) =>
       onS3(async () => {
         assertKey(key);
-        const able = await abilities();
+        const able = await unlessAborted(options.signal, abilities());
         const { journal, ...asked } = withoutPastLock(options, clock());
         return withLock(asked.lock, () =>
           journal
@@ -73,7 +74,7 @@ export function createS3Store(config: S3Config, { clock, limits }: S3StoreOption
     copy: (from, to, options) =>
       onS3(async () => {
         assertKey(to);
-        const able = await abilities();
+        const able = await unlessAborted(options.signal, abilities());
         const asked = withoutPastLock(options, clock());
         return withLock(asked.lock, () => copyStored(bucket, able, from, to, asked));
       }, options.signal),

@@ -97,6 +97,10 @@ export interface PutOptions {
   readonly signal?: AbortSignal | undefined;
   /** Bytes done so far; never falls within one call. */
   readonly onProgress?: ((bytes: number) => void) | undefined;
+  /** Bytes taken from the source so far: ahead of those done by what is on its way to the store. */
+  readonly onRead?: ((bytes: number) => void) | undefined;
+  /** Whether the put waits for more of its source from now on, or for the store. */
+  readonly onWait?: ((whom: 'origin' | 'store') => void) | undefined;
   /** Where a multipart put keeps what another process needs to go on with it. */
   readonly journal?: Journal | undefined;
 }

@@ -32,6 +32,7 @@ async function typed(
   keep: (options: PutOptions) => Promise<StoredFacts>,
 ): Promise<StoredFacts> {
   const contentType = await contentTypeOf(head, options.contentType, typeGuessed);
+  options.onWait?.('store');
   const stored = await keep({ ...options, contentType });
   return contentType === options.contentType ? stored : { ...stored, contentType };
 }
