@@ -28,3 +28,17 @@ function toEvent(block: string): SentEvent {
   );
   return fields.data === undefined ? fields : { ...fields, data: JSON.parse(fields.data) };
 }
+
+/** Reads on until the event; gives all up to it. */
+export async function readTo(
+  events: AsyncIterator<SentEvent>,
+  wanted: (event: SentEvent) => boolean,
+): Promise<SentEvent[]> {
+  const seen: SentEvent[] = [];
+  for (;;) {
+    const { done, value } = await events.next();
+    if (done) throw new Error(`The stream ended after ${JSON.stringify(seen)}`);
+    seen.push(value);
+    if (wanted(value)) return seen;
+  }
+}

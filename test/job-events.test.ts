@@ -6,13 +6,13 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { authenticated, createAccess } from '#api/auth.ts';
 import { correlate } from '#api/correlation.ts';
 import { answerError } from '#api/errors.ts';
-import { jobEvents } from '#api/job-events.ts';
+import { jobEvents, type StreamLimits } from '#api/job-events.ts';
 import { serve } from '#api/serve.ts';
 import { createLogger } from '#log';
 import { startWorker } from '#processors/start.ts';
 import type { JobView } from '#queues/producer.ts';
 import { startApi, type TestApi } from './api.ts';
-import { readEvents, type SentEvent } from './event-stream.ts';
+import { readEvents, readTo, type SentEvent } from './event-stream.ts';
 import { type HeldFile, type HeldOrigin, startHeldOrigin } from './held-origin.ts';
 import { packWork, someFile } from './pack-work.ts';
 import { until } from './until.ts';
@@ -55,16 +55,6 @@ async function heldJob(): Promise<{ jobId: string; held: HeldFile }> {
 }
 const open = (jobId: string, init: RequestInit = {}) => api.call(`/v1/jobs/${jobId}/events`, init);
 const stateOf = ({ data }: SentEvent) => (data as JobView).state;
-/** Reads on until the event; gives all up to it. */
-async function readTo(events: AsyncIterator<SentEvent>, wanted: (event: SentEvent) => boolean): Promise<SentEvent[]> {
-  const seen: SentEvent[] = [];
-  for (;;) {
-    const { done, value } = await events.next();
-    if (done) throw new Error(`The stream ended after ${JSON.stringify(seen)}`);
-    seen.push(value);
-    if (wanted(value)) return seen;
-  }
-}
 
 describe('the events of a job', () => {
   it('begin with the job as it is, tell what a worker elsewhere does to it, and come to an end', async () => {
@@ -165,20 +155,50 @@ describe('cancelling over HTTP', () => {
   });
 });
 
+/** Streams of a process of their own, within `limits`, at the time `clock` tells. */
+async function serveStreams(limits: StreamLimits, clock: () => number = Date.now) {
+  const { producer, metadata } = api;
+  const app = express();
+  app.use(correlate(createLogger({ logLevel: 'silent' }, 'api')));
+  const access = createAccess({ metadata, clock, verifyViewer: async () => undefined });
+  const closing = new AbortController();
+  app.get('/:jobId', authenticated(access), jobEvents({ producer, closing: closing.signal, clock }, access, limits));
+  app.use(answerError);
+  const serving = await serve(app, { host: '127.0.0.1', port: 0 });
+  const follow = (jobId: string, key: string) =>
+    fetch(`http://127.0.0.1:${serving.port}/${jobId}`, { headers: { authorization: `Bearer ${key}` } });
+  return { closing, serving, follow };
+}
+
 describe('streams of one process', () => {
-  it('are bounded, and each is heard of now and then', async () => {
-    const { producer, metadata } = api;
-    const app = express();
-    app.use(correlate(createLogger({ logLevel: 'silent' }, 'api')));
-    const access = createAccess({ metadata, clock: Date.now, verifyViewer: async () => undefined });
-    const closing = new AbortController();
-    const limits = { streams: 1, heartbeatMs: 20 };
-    app.get('/:jobId', authenticated(access), jobEvents({ producer, closing: closing.signal }, access, limits));
-    app.use(answerError);
-    const serving = await serve(app, { host: '127.0.0.1', port: 0 });
-    const headers = { authorization: `Bearer ${await api.key()}` };
+  it('leave places to others, and end with the right to read them', async () => {
+    const start = Date.now();
+    let passed = 0;
+    const limits = { streams: 9, perCaller: 1, heartbeatMs: 20 };
+    const { serving, follow } = await serveStreams(limits, () => start + passed);
     const { jobId, held } = await heldJob();
-    const follow = () => fetch(`http://127.0.0.1:${serving.port}/${jobId}`, { headers });
+    const [key, other] = await Promise.all([api.key({ expiresAt: start + 60_000 }), api.key()]);
+    const events = readEvents(await follow(jobId, key));
+    await readTo(events, ({ event }) => event === 'job');
+    const second = await follow(jobId, key);
+    expect(second.status).toBe(503);
+    expect(await second.json()).toMatchObject({ error: { message: expect.stringMatching(/^The caller has 1/) } });
+    const others = readEvents(await follow(jobId, other));
+    await readTo(others, ({ event }) => event === 'job');
+
+    passed = 60_000;
+    for await (const event of events) expect(event.event).not.toBe('end');
+    expect((await follow(jobId, key)).status).toBe(401);
+    held.release();
+    await readTo(others, ({ event }) => event === 'end');
+    await serving.close();
+  });
+
+  it('are bounded, and each is heard of now and then', async () => {
+    const { closing, serving, follow: followAs } = await serveStreams({ streams: 1, perCaller: 1, heartbeatMs: 20 });
+    const key = await api.key();
+    const { jobId, held } = await heldJob();
+    const follow = () => followAs(jobId, key);
 
     const one = readEvents(await follow());
     await readTo(one, ({ comment }) => comment === true);

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
-import type { RequestHandler } from 'express';
+import type { Request, RequestHandler } from 'express';
 import { AppError } from '#errors';
-import { type Access, callerOf } from './auth.ts';
+import { type Access, type Caller, callerOf } from './auth.ts';
 import { type StreamEvent, sawEnd, streamJob } from './job-stream.ts';
 import { parse } from './parse.ts';
 import type { ApiPorts } from './ports.ts';
@@ -11,31 +11,33 @@ import { jobParams } from './schemas.ts';
 export interface StreamLimits {
   /** Streams that are open at once. */
   readonly streams: number;
+  /** Streams of one caller among them, so that nobody takes them all. */
+  readonly perCaller: number;
   /** A reader hears something at least this often, in milliseconds: proxies cut what is silent. */
   readonly heartbeatMs: number;
 }
 
-const LIMITS: StreamLimits = { streams: 500, heartbeatMs: 15_000 };
+const LIMITS: StreamLimits = { streams: 500, perCaller: 50, heartbeatMs: 15_000 };
 /** A reader that was cut off connects again after this long, in milliseconds. */
 const RETRY_MS = 2_000;
 
 /**
  * `GET /v1/jobs/:jobId/events`: the job now, its changes and its end, as server-sent events. A reader that comes back
- * with `Last-Event-ID` is told what it has not seen, and with 204 that there is nothing more.
+ * with `Last-Event-ID` is told what it has not seen, and with 204 that there is nothing more. A stream ends when its
+ * caller may not read the job any more, which is asked at each heartbeat.
  */
 export function jobEvents(
-  { producer, closing }: Pick<ApiPorts, 'producer' | 'closing'>,
+  { producer, closing, clock }: Pick<ApiPorts, 'producer' | 'closing' | 'clock'>,
   access: Access,
   limits: StreamLimits = LIMITS,
 ): RequestHandler {
-  let open = 0;
+  const places = createPlaces(limits);
   return async (req, res) => {
     const { jobId } = parse(jobParams, req.params);
-    if (open >= limits.streams) throw tooMany(open);
-    open += 1;
+    const leave = places.take(callerOf(res));
     const gone = new AbortController();
     res.once('close', () => {
-      open -= 1;
+      leave();
       gone.abort();
     });
 
@@ -55,7 +57,12 @@ export function jobEvents(
     }
     const signal = AbortSignal.any([gone.signal, closing]);
     res.write(`retry: ${RETRY_MS}\n\n`);
+    let allowedAt = clock();
     for await (const event of streamJob(jobId, { producer, lastEventId, heartbeatMs: limits.heartbeatMs, signal })) {
+      if (clock() - allowedAt >= limits.heartbeatMs) {
+        if (!(await stillAllows(access, req, job.project))) break;
+        allowedAt = clock();
+      }
       if (!res.write(textOf(event)) && !gone.signal.aborted) {
         await once(res, 'drain', { signal: gone.signal }).catch(() => undefined);
       }
@@ -71,9 +78,39 @@ function textOf(event: StreamEvent | undefined): string {
   return `${id}event: ${event.event}\ndata: ${JSON.stringify(event.data)}\n\n`;
 }
 
-function tooMany(open: number): AppError {
-  const nextAction = 'Ask GET /v1/jobs/:jobId now and then instead, or open the stream again after Retry-After.';
-  return new AppError('QUEUE_UNAVAILABLE', `This process has ${open} streams open, and no more may be.`, {
-    nextAction,
-  });
+/** A key may have expired or been revoked since, or a membership ended. False too while nobody can tell: asked anew, we say why. */
+async function stillAllows(access: Access, req: Request, project: string): Promise<boolean> {
+  try {
+    return await access.allows(await access.authenticate(req.get('authorization')), 'assets:read', project);
+  } catch {
+    return false;
+  }
+}
+
+/** The streams that are open; `take` throws `QUEUE_UNAVAILABLE` when there are too many, and gives what frees the place. */
+function createPlaces(limits: StreamLimits): { take(caller: Caller): () => void } {
+  const open = new Map<string, number>();
+  let total = 0;
+  return {
+    take({ kind, id }) {
+      const name = `${kind}:${id}`;
+      const own = open.get(name) ?? 0;
+      if (total >= limits.streams) throw tooMany(`This process has ${total} streams open, and no more may be.`);
+      if (own >= limits.perCaller) throw tooMany(`The caller has ${own} streams open here, and no more may be.`);
+      total += 1;
+      open.set(name, own + 1);
+      return () => {
+        total -= 1;
+        const left = (open.get(name) ?? 1) - 1;
+        if (left > 0) open.set(name, left);
+        else open.delete(name);
+      };
+    },
+  };
+}
+
+function tooMany(message: string): AppError {
+  const nextAction =
+    'Ask GET /v1/jobs/:jobId now and then instead, or close a stream and open this one after Retry-After.';
+  return new AppError('QUEUE_UNAVAILABLE', message, { nextAction });
 }

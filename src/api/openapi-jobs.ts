@@ -41,7 +41,7 @@ export const jobRoutes: Routes = {
     id: 'watchJob',
     summary: 'A job, live',
     description:
-      'Server-sent events: `job` with the job as `GET /v1/jobs/{jobId}` answers it, at first and at each change; `end` with the last one, or with an error when the job is not known any more; `unavailable` with an error when Redis went away: connect again. A comment every 15 s keeps the connection. A process has 500 streams at the most.',
+      'Server-sent events: `job` with the job as `GET /v1/jobs/{jobId}` answers it, at first and at each change; `end` with the last one, or with an error when the job is not known any more; `unavailable` with an error when Redis went away: connect again. A comment every 15 s keeps the connection. The stream ends when the caller may not read the job any more. A process has 500 streams at the most, 50 of one caller.',
     scope: 'assets:read',
     params: jobParams,
     headers: ['LastEventId'],
