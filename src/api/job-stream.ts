@@ -11,7 +11,7 @@ export interface StreamEvent {
   readonly data: unknown;
 }
 
-export interface StreamOptions {
+interface StreamOptions {
   readonly producer: Pick<Producer, 'getJob' | 'watchJob'>;
   /** What the reader saw last, by the id of its event. */
   readonly lastEventId?: string | undefined;

@@ -5,7 +5,7 @@ import type { Scope } from '#metadata/metadata.ts';
 import { errorResponses } from './openapi-errors.ts';
 
 /** What a route takes and answers, for its description. */
-export interface Route {
+interface Route {
   /** `operationId`: a name for code that is generated. */
   readonly id: string;
   readonly summary: string;

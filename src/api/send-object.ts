@@ -5,7 +5,7 @@ import { AppError } from '#errors';
 import type { ByteRange, ObjectInfo, Store } from '#storage/store.ts';
 import { logOf } from './correlation.ts';
 
-export interface SentObject {
+interface SentObject {
   readonly key: string;
   readonly filename?: string | undefined;
   /** Saved rather than shown. */

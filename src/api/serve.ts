@@ -7,7 +7,7 @@ const GRACE_MS = 10_000;
 /** A connection on which nothing moves for this long is closed; a slow upload takes as long as it needs. */
 const IDLE_MS = 300_000;
 
-export interface Serving {
+interface Serving {
   readonly port: number;
   /** Takes no more connections, and resolves once the requests under way have ended, 10 s at the most. */
   close(): Promise<void>;

@@ -31,7 +31,7 @@ export type Seen<T extends Watchable> = T extends { readonly batchId: string }
       : Asset;
 
 export const batchDone = ({ state }: Batch) => state === 'done';
-export const jobDone = ({ state }: Job) => state === 'completed' || state === 'failed';
+const jobDone = ({ state }: Job) => state === 'completed' || state === 'failed';
 export const assetDone = ({ status }: Asset) => status === 'ready' || status === 'error' || status === 'deleted';
 
 /** Asks until `done` accepts the answer, 50 ms apart at first, then ever longer up to a second; gives each change. */

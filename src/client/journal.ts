@@ -25,7 +25,7 @@ const line = z.discriminatedUnion('kind', [
   /** Written when the API has accepted it; the ids are in the order of its files. */
   z.object({ kind: z.literal('accepted'), key: z.string(), batchId: z.string(), assetIds: z.array(z.string()) }),
 ]);
-export type JournalLine = z.infer<typeof line>;
+type JournalLine = z.infer<typeof line>;
 
 /** What an earlier run of the same upload did with a file, last of all. */
 export interface Earlier {

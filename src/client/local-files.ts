@@ -48,7 +48,7 @@ export const TYPES_BY_EXTENSION: Readonly<Record<string, AssetType>> = {
 /** Mistakes named in one message. */
 const NAMED = 10;
 
-export interface FindOptions {
+interface FindOptions {
   /** Folder that relative paths start from; the process's own unless given. */
   readonly base?: string | undefined;
   /** Stands for all files; else the extension decides. */

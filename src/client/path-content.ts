@@ -6,7 +6,7 @@ import { fileUnreadable } from './error.ts';
 const CHUNK_BYTES = 256 * 1024;
 
 /** A file of this machine with the time of its modification, in milliseconds since the epoch. */
-export interface PathContent extends PartedContent {
+interface PathContent extends PartedContent {
   readonly modifiedAt: number;
 }
 

@@ -23,14 +23,14 @@ export type Sent =
   | { readonly request: Outgoing };
 
 /** `assetIds` are in the order of the request's files. */
-export interface AcceptedFiles {
+interface AcceptedFiles {
   readonly batchId: string;
   readonly assetIds: string[];
   /** The API had accepted it before, from an earlier run that saw no answer. */
   readonly before: boolean;
 }
 
-export interface SendOptions {
+interface SendOptions {
   readonly client: Pick<ReelayClient, 'uploadFile' | 'uploadFiles'>;
   readonly entity: EntityRef;
   readonly visibility: Visibility | undefined;

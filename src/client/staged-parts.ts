@@ -10,7 +10,7 @@ import type { Transport } from './transport.ts';
 const PARTS_AT_ONCE = 4;
 
 /** A file on its way into staging. */
-export interface PartsToSend {
+interface PartsToSend {
   readonly transport: Transport;
   readonly filename: string;
   readonly content: PartedContent;

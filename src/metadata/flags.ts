@@ -3,7 +3,7 @@ import { LRUCache } from 'lru-cache';
 import type { Flag, Metadata } from './metadata.ts';
 
 /** What a flag is asked about. */
-export interface FlagQuestion {
+interface FlagQuestion {
   readonly project: string;
   /** Whom the percentage is counted by: an asset, a session, a person. One subject always has the same answer. */
   readonly subject: string;

@@ -2,7 +2,7 @@ import type { Worker } from 'bullmq';
 
 /** Why a run is aborted; the run's signal carries one of them as its reason. */
 export const PARKED = 'parked: the worker shuts down';
-export const LOCK_LOST = 'lost: the lock of the job is gone';
+const LOCK_LOST = 'lost: the lock of the job is gone';
 
 /**
  * A worker whose lock is gone learns nothing by itself. This cancels a job when its renewal failed, and,

@@ -4,7 +4,7 @@ import { dropDirect } from '#storage/direct-uploads.ts';
 import type { Store } from '#storage/store.ts';
 import type { Processor } from './run.ts';
 
-export interface StagingExpiryPorts {
+interface StagingExpiryPorts {
   readonly staging: StagingRecords;
   readonly batches: Pick<Batches, 'wasAccepted'>;
   readonly store: Pick<Store, 'direct' | 'deleteMany'>;

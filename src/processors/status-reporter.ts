@@ -25,7 +25,7 @@ interface About {
   readonly nextRetryAt?: number;
 }
 
-export interface ReporterPorts {
+interface ReporterPorts {
   readonly outbox: Pick<StatusOutbox, 'put'>;
   readonly log: Logger;
   readonly now: () => number;

@@ -7,7 +7,7 @@ export interface TimeAllowance {
   readonly bytesPerSecond: number;
 }
 
-export interface TimeWatch {
+interface TimeWatch {
   /** Aborted with `TIMED_OUT` once the file has taken longer than it may. */
   readonly signal: AbortSignal;
   /** Bytes that have moved so far. */

@@ -9,7 +9,7 @@ const LAST_RANK = 2 ** 21;
 const TTL_SECONDS = 86_400;
 
 /** A pack that waits, with the bytes announced for it. */
-export interface PendingPack {
+interface PendingPack {
   readonly jobId: string;
   readonly size: number;
 }

@@ -97,7 +97,7 @@ export interface Producer extends Jobs {
   close(): Promise<void>;
 }
 
-export interface ProducerOptions {
+interface ProducerOptions {
   /** Of role `caller`; it stays open when the producer is closed. */
   readonly redis: RedisConnection;
   readonly prefix: string;

@@ -10,7 +10,7 @@ import { jobOptions } from './lanes.ts';
  * How far bytes have come that their owner puts into staging himself: `open` until he says that they are all there,
  * then `complete`, and `used` once an upload names them; `aborted` by him, or `expired`.
  */
-export const STAGING_STATES = ['open', 'complete', 'used', 'aborted', 'expired'] as const;
+const STAGING_STATES = ['open', 'complete', 'used', 'aborted', 'expired'] as const;
 export type StagingState = (typeof STAGING_STATES)[number];
 
 const record = z.object({

@@ -14,7 +14,7 @@ export type RedisAddress = Access &
     | { readonly kind: 'cluster'; readonly hosts: readonly RedisHost[] }
   );
 
-export interface RedisHost {
+interface RedisHost {
   readonly host: string;
   readonly port: number;
 }

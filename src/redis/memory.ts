@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis';
 import type { RedisConnection } from './connection.ts';
 
 /** Bytes that a Redis uses and may use; `share` is 0 to 1, and 0 where no maximum is set. */
-export interface RedisMemory {
+interface RedisMemory {
   readonly used: number;
   readonly max: number;
   readonly share: number;

@@ -15,7 +15,7 @@ import { cutRange } from './range.ts';
 import type { ObjectInfo, Store } from './store.ts';
 import { isMissing, systemCode } from './system-error.ts';
 
-export interface DiskStoreOptions {
+interface DiskStoreOptions {
   /** Folder of the store; made at first use. Objects are the files of `objects/` in it, named by their keys. */
   readonly dir: string;
   /** Signs the URLs that the API serves. */

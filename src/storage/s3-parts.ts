@@ -112,7 +112,7 @@ function startPart(buffer: Buffer, abilities: Abilities) {
 }
 
 /** Buffers and what is being done with them: `take` waits until one is free, so that is how many parts are in flight. */
-export interface Slots {
+interface Slots {
   take(): Promise<Buffer>;
   /** The buffer is free again when `work` ends. */
   run(buffer: Buffer, work: Promise<void>): void;
