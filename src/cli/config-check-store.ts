@@ -27,12 +27,12 @@ function disk({ dir, freeBytes }: Extract<StoreExamination, { kind: 'disk' }>): 
 function inS3(config: S3Config, found: InS3): Finding[] {
   const where = `bucket ${config.bucket} in ${found.region}, at ${config.endpoint ?? 'AWS'}`;
   const elsewhere = `Set AWS_REGION=${found.region}: it says ${config.region}, and each process finds that out anew.`;
-  const { versioning, defaultEncryption } = found;
+  const { defaultEncryption } = found;
   return [
     found.region === config.region ? ok(where) : warning(where, elsewhere),
     checksums(found),
     encryption(config, defaultEncryption),
-    ok(`versioning ${versioning}, Object Lock ${found.objectLock ? 'on' : 'off'}`),
+    versions(found),
     ok(`conditional writes ${found.conditionalWrites ? 'work' : 'are ignored'}`),
     trailers(config, found),
     signedUrl(found),
@@ -62,6 +62,15 @@ function encryption({ sse, kmsKeyId }: S3Config, byDefault: InS3['defaultEncrypt
   if (sse)
     return ok(`encryption ${sse}${kmsKeyId && sse === 'aws:kms' ? ` with ${kmsKeyId}` : ''} is confirmed (${bucket})`);
   return ok(`no encryption is asked for (${bucket})`);
+}
+
+function versions({ versioning, endsOldVersions, objectLock }: InS3): Finding {
+  const what = `versioning ${versioning}, Object Lock ${objectLock ? 'on' : 'off'}`;
+  if (versioning !== 'on' || endsOldVersions !== false) return ok(what);
+  return warning(
+    `${what}: what is deleted stays as an old version, staged bytes too`,
+    'Add a lifecycle rule to the bucket that ends noncurrent versions (NoncurrentVersionExpiration).',
+  );
 }
 
 function trailers({ checksumMode }: S3Config, { streamedTrailers }: InS3): Finding {

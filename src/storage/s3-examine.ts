@@ -7,6 +7,7 @@ import {
   CreateMultipartUploadCommand,
   DeleteObjectCommand,
   GetBucketEncryptionCommand,
+  GetBucketLifecycleConfigurationCommand,
   GetBucketVersioningCommand,
   GetObjectCommand,
   PutObjectCommand,
@@ -37,6 +38,8 @@ export interface S3Examination extends Abilities {
   /** Bodies of unknown checksum are taken as streams with a trailer. */
   readonly streamedTrailers: boolean;
   readonly versioning: Known<'on' | 'off' | 'suspended'>;
+  /** A rule of the bucket's ends versions that were deleted or replaced. */
+  readonly endsOldVersions: Known<boolean>;
   readonly objectLock: boolean;
   /** Encryption that the bucket applies by itself. */
   readonly defaultEncryption: Known<string | undefined>;
@@ -54,19 +57,29 @@ export function examineS3(config: S3Config, origin: string): Promise<S3Examinati
     try {
       const abilities = await createProbe(bucket)();
       await put(bucket, key);
-      const [composite, fullObject, conditionalWrites, streamedTrailers, versioning, objectLock, defaultEncryption] =
-        await Promise.all([
-          keepsParts(bucket, `${key}-composite`, 'COMPOSITE'),
-          keepsParts(bucket, `${key}-full`, 'FULL_OBJECT'),
-          sparesExisting(bucket, key),
-          takesTrailers(config, `${key}-stream`),
-          versioningOf(bucket),
-          createLockCheck(bucket)(),
-          defaultEncryptionOf(bucket),
-        ]);
+      const [
+        composite,
+        fullObject,
+        conditionalWrites,
+        streamedTrailers,
+        versioning,
+        endsOld,
+        objectLock,
+        defaultEncryption,
+      ] = await Promise.all([
+        keepsParts(bucket, `${key}-composite`, 'COMPOSITE'),
+        keepsParts(bucket, `${key}-full`, 'FULL_OBJECT'),
+        sparesExisting(bucket, key),
+        takesTrailers(config, `${key}-stream`),
+        versioningOf(bucket),
+        endsOldVersions(bucket),
+        createLockCheck(bucket)(),
+        defaultEncryptionOf(bucket),
+      ]);
       return {
         ...{ kind: 's3', region: await bucket.region(), ...abilities, composite, fullObject },
-        ...{ conditionalWrites, streamedTrailers, versioning, objectLock, defaultEncryption },
+        ...{ conditionalWrites, streamedTrailers, versioning, endsOldVersions: endsOld },
+        ...{ objectLock, defaultEncryption },
         ...(await fetchSigned(bucket, key, origin)),
       };
     } finally {
@@ -156,6 +169,18 @@ async function versioningOf({ client, name }: Bucket): Promise<S3Examination['ve
   return ifKnown(async () => {
     const { Status } = await client.send(new GetBucketVersioningCommand({ Bucket: name }));
     return Status === undefined ? 'off' : Status === 'Enabled' ? 'on' : 'suspended';
+  });
+}
+
+async function endsOldVersions({ client, name }: Bucket): Promise<S3Examination['endsOldVersions']> {
+  return ifKnown(async () => {
+    const { Rules = [] } = await client
+      .send(new GetBucketLifecycleConfigurationCommand({ Bucket: name }))
+      .catch((error: unknown) => {
+        if (saidOf(error)?.name === 'NoSuchLifecycleConfiguration') return { Rules: [] };
+        throw error;
+      });
+    return Rules.some(({ Status, NoncurrentVersionExpiration }) => Status === 'Enabled' && NoncurrentVersionExpiration);
   });
 }
 

@@ -13,8 +13,8 @@ export function describeExamination(getBucket: () => TestBucket): void {
       const found = await examineStore({ ...getBucket().config, ...changes() }, 'https://films.example');
       expect(found).toEqual({
         ...{ kind: 's3', region: 'us-east-1', sha256: false, md5Etag: true, composite: false, fullObject: false },
-        ...{ conditionalWrites: true, streamedTrailers: false, versioning: 'off', objectLock: false },
-        ...{ defaultEncryption: undefined, signedUrl: 200, cors: false },
+        ...{ conditionalWrites: true, streamedTrailers: false, versioning: 'off', endsOldVersions: false },
+        ...{ objectLock: false, defaultEncryption: undefined, signedUrl: 200, cors: false },
       });
       expect((await getBucket().open().list('.reelay/')).objects).toEqual([]);
       expect((await getBucket().openUploads()).filter((key) => key.startsWith('.reelay/'))).toEqual([]);
