@@ -13,6 +13,8 @@ const heavy = [
 
 export default defineConfig({
   test: {
+    // Most tests wait for servers, not for a core.
+    maxWorkers: 3,
     testTimeout: 30_000,
     hookTimeout: 60_000,
     projects: [
