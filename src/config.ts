@@ -27,7 +27,7 @@ export const VARIABLES = z.object({
     .string()
     .min(1)
     .default('development')
-    .describe('Name of this environment, by which flags are limited.'),
+    .describe('Name of this environment, by which flags are limited; there is no flag yet.'),
   REELAY_HOST: z.string().min(1).default('127.0.0.1').describe('Address the API and metrics listen on.'),
   REELAY_PUBLIC_URL: url('http', 'https')
     .optional()

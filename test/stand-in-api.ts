@@ -135,7 +135,7 @@ export async function startStandInApi(): Promise<StandInApi> {
     if (request.headers.authorization !== `Bearer ${key}`) return send(401, { error: unauthenticated });
     if (url.pathname.startsWith('/v1/uploads')) {
       const { status, body } = await receive(request, url);
-      const index = lost.findIndex((path) => request.url?.split('?')[0] === path);
+      const index = lost.indexOf(url.pathname);
       if (index < 0) return send(status, body);
       lost.splice(index, 1);
       request.socket.destroy();

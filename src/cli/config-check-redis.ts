@@ -2,14 +2,12 @@ import type { Config } from '#config';
 import { redisAddress } from '#redis/address.ts';
 import { readCertificates } from '#redis/certificates.ts';
 import { connectRedis, type RedisConnection, whenConnected } from '#redis/connection.ts';
-import { redisMemory } from '#redis/memory.ts';
+import { MEMORY_SHARE, redisMemory } from '#redis/memory.ts';
 import { asFinding, type Finding, findingsOf } from './config-finding.ts';
 import { sizeText } from './output.ts';
 
 const ANSWER_MS = 5_000;
-/** Intake stops there: beyond it workers could not take jobs any more. */
-const FULL = 0.8;
-/** BullMQ's own least version; what is tested here is 7. */
+/** The least version that BullMQ recommends; what is tested here is 7. */
 const LEAST = [6, 2];
 const { ok, warning, error } = findingsOf('redis');
 
@@ -62,7 +60,7 @@ function durability(aof: string | undefined, fsync: string | undefined): Finding
 function memory({ used, max, share }: Awaited<ReturnType<typeof redisMemory>>): Finding {
   if (max === 0) return warning(`memory ${sizeText(used)}, no maximum`, 'Set maxmemory to what the machine can spare.');
   const what = `memory ${sizeText(used)} of ${sizeText(max)}`;
-  return share < FULL
+  return share < MEMORY_SHARE
     ? ok(what)
     : error(what, 'Raise maxmemory, or let work be done: from 80 % on uploads are refused.');
 }

@@ -1,6 +1,6 @@
 import { AppError } from '#errors';
 import type { RedisConnection } from '#redis/connection.ts';
-import { redisMemory } from '#redis/memory.ts';
+import { MEMORY_SHARE, redisMemory } from '#redis/memory.ts';
 import { JOBS } from './catalog.ts';
 import type { PendingPacks, Waiting } from './pending-packs.ts';
 
@@ -19,8 +19,6 @@ export interface Backlog {
   requireRoom(bytes?: number): Promise<void>;
 }
 
-/** Beyond this share of `maxmemory` workers would wedge: taking a job needs memory. */
-const MEMORY_SHARE = 0.8;
 /** Everybody who asks within this time gets one answer, in milliseconds. */
 const REMEMBER_MS = 250;
 /** A full backlog is checked against the jobs there really are at most this often, in milliseconds. */

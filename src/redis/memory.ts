@@ -8,6 +8,9 @@ interface RedisMemory {
   readonly share: number;
 }
 
+/** Beyond this share of `maxmemory` intake takes nothing in: workers would wedge, since taking a job needs memory. */
+export const MEMORY_SHARE = 0.8;
+
 /** Memory of the server, or of the fullest master of a Cluster. */
 export async function redisMemory(redis: RedisConnection): Promise<RedisMemory> {
   const servers: readonly Pick<Redis, 'info'>[] = redis.isCluster && 'nodes' in redis ? redis.nodes('master') : [redis];
