@@ -192,7 +192,7 @@ describe('with a store whose credentials cannot be had', () => {
     expect(await urlOf(assetId)).toMatchObject({ url: 'http://api.example/objects/x', servedFrom: 'convex' });
     expect(await urlOf(assetId)).toMatchObject({ url: 'http://api.example/objects/x', servedFrom: 'memory' });
     expect(lines.length).toBeGreaterThanOrEqual(2);
-    expect(lines.at(-1)).toMatchObject({ level: 40, code: 'STORE_ACCESS_DENIED' });
+    expect(lines.at(-1)).toMatchObject({ level: 40, code: 'STORE_CREDENTIALS_EXPIRED' });
   });
 
   test('then the content route, which works for the caller with its key and is counted', async () => {
