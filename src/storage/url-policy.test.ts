@@ -151,7 +151,9 @@ test('an operator may name ranges of their own, not open everything', () => {
   expect(() => own.parse('http://192.168.0.1/')).toThrow(fails('URL_NOT_ALLOWED'));
   expect(() => own.parse('http://metadata.google.internal/')).toThrow(fails('URL_NOT_ALLOWED'));
   for (const everything of ['0.0.0.0/0', '::/0', '0.0.0.0/1']) {
-    expect(() => readConfig({ URL_ORIGIN_ALLOW_CIDRS: everything })).toThrow('URL_ORIGIN_ALLOW_CIDRS, entry 1: Must be');
+    expect(() => readConfig({ URL_ORIGIN_ALLOW_CIDRS: everything })).toThrow(
+      'URL_ORIGIN_ALLOW_CIDRS, entry 1: Must be',
+    );
   }
 });
 
