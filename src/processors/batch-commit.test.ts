@@ -1,39 +1,26 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Metadata } from '#metadata/metadata.ts';
 import type { AcceptedBatch } from '#queues/producer.ts';
-import { type HeldOrigin, startHeldOrigin } from '#test/held-origin.ts';
-import { type PlannedFile, packWork, someFile } from '#test/pack-work.ts';
+import { type PlannedFile, someFile } from '#test/pack-work.ts';
 import { until } from '#test/until.ts';
-import { openWorkerParts, type WorkerParts } from '#test/worker-parts.ts';
+import { openWorkerBench, type WorkerBench } from '#test/worker-bench.ts';
+import type { WorkerParts } from '#test/worker-parts.ts';
 import { startWorker } from './start.ts';
 
-let origin: HeldOrigin;
-let api: WorkerParts;
-let work: ReturnType<typeof packWork>;
-let env: NodeJS.ProcessEnv;
-const workers: { close(): Promise<void> }[] = [];
+let bench: WorkerBench;
+let origin: WorkerBench['origin'];
+let api: WorkerBench['api'];
+let work: WorkerBench['work'];
 
 beforeAll(async () => {
-  origin = await startHeldOrigin();
-  env = { URL_ORIGIN_PORTS: String(origin.port), URL_ORIGIN_ALLOW_CIDRS: '127.0.0.0/8' };
-  api = await openWorkerParts({ env });
-  work = packWork(api);
+  bench = await openWorkerBench();
+  ({ origin, api, work } = bench);
 });
-afterAll(async () => {
-  await api.close();
-  await api.remove();
-  await origin.close();
-});
-afterEach(async () => {
-  await Promise.all(workers.splice(0).map((worker) => worker.close()));
-});
+afterAll(() => bench.close());
+afterEach(() => bench.stopWorkers());
 
 type Lanes = WorkerParts['config']['lanes'];
-async function serve(lanes: Lanes, own: Partial<WorkerParts> = {}): Promise<WorkerParts> {
-  const parts = { ...(await openWorkerParts({ env, beside: api })), ...own };
-  workers.push(await startWorker(parts, { ...parts.config, lanes }));
-  return parts;
-}
+const serve = (lanes: Lanes, own?: Partial<WorkerParts>) => bench.serve(own, lanes);
 const ALL: Lanes = ['small', 'large', 'maintenance'];
 const accept = (packs: readonly (readonly PlannedFile[])[]): Promise<AcceptedBatch> =>
   work.accept(
@@ -158,7 +145,7 @@ describe('the job that ends a batch', () => {
 
     // Commits the first files for good, and is never heard of again.
     const stuck = Promise.withResolvers<void>();
-    const parts = await openWorkerParts({ env, beside: api });
+    const parts = await bench.openParts();
     const commit: Metadata['commit'] = async (items) => {
       await api.metadata.commit(items);
       stuck.resolve();

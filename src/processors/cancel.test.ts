@@ -6,39 +6,23 @@ import { createBatches } from '#queues/batches.ts';
 import { createCancellations } from '#queues/cancellations.ts';
 import { newBatchId } from '#queues/ids.ts';
 import { jobOptions } from '#queues/lanes.ts';
-import { type HeldOrigin, startHeldOrigin } from '#test/held-origin.ts';
-import { packWork, someFile } from '#test/pack-work.ts';
+import { someFile } from '#test/pack-work.ts';
 import { until } from '#test/until.ts';
-import { openWorkerParts, type WorkerParts } from '#test/worker-parts.ts';
-import { startWorker } from './start.ts';
+import { openWorkerBench, type WorkerBench } from '#test/worker-bench.ts';
 
-let origin: HeldOrigin;
-/** What the API's process has: it runs no job. */
-let api: WorkerParts;
-let work: ReturnType<typeof packWork>;
-let env: NodeJS.ProcessEnv;
-const workers: { close(): Promise<void> }[] = [];
+let bench: WorkerBench;
+let origin: WorkerBench['origin'];
+let api: WorkerBench['api'];
+let work: WorkerBench['work'];
 
 beforeAll(async () => {
-  origin = await startHeldOrigin();
-  env = { URL_ORIGIN_PORTS: String(origin.port), URL_ORIGIN_ALLOW_CIDRS: '127.0.0.0/8' };
-  api = await openWorkerParts({ env });
-  work = packWork(api);
+  bench = await openWorkerBench();
+  ({ origin, api, work } = bench);
 });
-afterAll(async () => {
-  await api.close();
-  await api.remove();
-  await origin.close();
-});
-afterEach(async () => {
-  await Promise.all(workers.splice(0).map((worker) => worker.close()));
-});
+afterAll(() => bench.close());
+afterEach(() => bench.stopWorkers());
 
-async function serve(): Promise<WorkerParts> {
-  const parts = await openWorkerParts({ env, beside: api });
-  workers.push(await startWorker(parts, parts.config));
-  return parts;
-}
+const serve = () => bench.serve();
 const cancel = (jobId: string | undefined) => api.producer.cancelJob(jobId ?? '');
 const held = (first = 3) => {
   const file = origin.hold(Buffer.from('held bytes'), first);

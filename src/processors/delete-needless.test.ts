@@ -1,31 +1,20 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { AppError } from '#errors';
-import { type HeldOrigin, startHeldOrigin } from '#test/held-origin.ts';
-import { type PlannedFile, packWork, someFile } from '#test/pack-work.ts';
+import { type PlannedFile, someFile } from '#test/pack-work.ts';
 import { until } from '#test/until.ts';
-import { openWorkerParts, type WorkerParts } from '#test/worker-parts.ts';
-import { startWorker } from './start.ts';
+import { openWorkerBench, type WorkerBench } from '#test/worker-bench.ts';
 
-let origin: HeldOrigin;
-let api: WorkerParts;
-let work: ReturnType<typeof packWork>;
-let env: NodeJS.ProcessEnv;
-const workers: { close(): Promise<void> }[] = [];
+let bench: WorkerBench;
+let origin: WorkerBench['origin'];
+let api: WorkerBench['api'];
+let work: WorkerBench['work'];
 
 beforeAll(async () => {
-  origin = await startHeldOrigin();
-  env = { URL_ORIGIN_PORTS: String(origin.port), URL_ORIGIN_ALLOW_CIDRS: '127.0.0.0/8' };
-  api = await openWorkerParts({ env });
-  work = packWork(api);
+  bench = await openWorkerBench();
+  ({ origin, api, work } = bench);
 });
-afterAll(async () => {
-  await api.close();
-  await api.remove();
-  await origin.close();
-});
-afterEach(async () => {
-  await Promise.all(workers.splice(0).map((worker) => worker.close()));
-});
+afterAll(() => bench.close());
+afterEach(() => bench.stopWorkers());
 
 /** A worker whose store deletes nothing, for the reason it gives, until `mend`. */
 async function serve(code: 'STORE_ACCESS_DENIED' | 'STORE_UNAVAILABLE') {
@@ -35,8 +24,7 @@ async function serve(code: 'STORE_ACCESS_DENIED' | 'STORE_UNAVAILABLE') {
     if (broken) throw new AppError(code, 'No deletion is possible now.');
     await store.deleteMany(keys);
   };
-  const parts = await openWorkerParts({ env, beside: api });
-  workers.push(await startWorker({ ...parts, store: { ...store, deleteMany } }, parts.config));
+  await bench.serve({ store: { ...store, deleteMany } });
   return {
     mend: () => {
       broken = false;
