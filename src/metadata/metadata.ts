@@ -3,8 +3,8 @@ import type { ErrorFacts } from '#errors';
 
 /**
  * The metadata port: the truth about assets. Adapter: `convex.ts`. Every method throws `AppError`
- * `METADATA_UNAVAILABLE` when it is away (delay, spend no attempt) and `METADATA_REJECTED` when it
- * answers but refuses the call as a whole.
+ * `METADATA_UNAVAILABLE` when it is away (delay, spend no attempt), `METADATA_REJECTED` when it answers but
+ * refuses the call as a whole, and `METADATA_FAILED` when it failed in a way that tells nothing.
  */
 export interface Metadata {
   /**
@@ -24,6 +24,32 @@ export interface Metadata {
 
   /** The current assets of an entity; with `history` all of them, by type, newest version first within a type. */
   listAssets(entity: EntityRef, options: ListOptions): Promise<{ assets: AssetRow[]; next?: string | undefined }>;
+
+  /**
+   * What is known of every asset whose key is under `prefix`, deleted ones too, in byte order of keys and after the key
+   * `after`; at most `limit` (1,000). `next` is the `after` of the next page.
+   */
+  scanAssets(prefix: string, page: ScanPage): Promise<{ assets: ScannedAsset[]; next?: string | undefined }>;
+
+  /**
+   * Takes assets out of service that are `ready` though the store does not have what their rows say: they become `error`,
+   * and what showed them shows the newest accepted one that is ready still. A later commit of such an asset makes it ready
+   * again under its old version. Answers the ids that were withdrawn; rows that are not `ready`, or have another
+   * checksum than that named, stay as they are. At most 200.
+   */
+  withdraw(items: readonly Withdrawal[]): Promise<string[]>;
+
+  /** The sessions there are with their totals, in any order that stays; `next` is the `after` of the next page. At most 500. */
+  scanSessions(page: ScanPage): Promise<{ sessions: SessionTotals[]; next?: string | undefined }>;
+  /** Sums what the session's current assets are. With `write` the row is brought up to it. */
+  countSession(project: string, session: string, options: { write: boolean }): Promise<Totals>;
+
+  /** Notes what is quarantined, by its key; what is noted already stays as it is. At most 200. */
+  putQuarantined(objects: readonly QuarantinedObject[]): Promise<void>;
+  /** What is quarantined, in byte order of keys; `next` is the `after` of the next page. At most 500. */
+  listQuarantined(page: ScanPage): Promise<{ objects: QuarantinedObject[]; next?: string | undefined }>;
+  /** Forgets what is in service again, or gone. At most 200. */
+  removeQuarantined(keys: readonly string[]): Promise<void>;
 
   /** Creates or updates by external id; `created` tells which. */
   upsertSession(project: string, session: string, fields: { name?: string | undefined }): Promise<{ created: boolean }>;
@@ -106,6 +132,50 @@ interface ListOptions {
   readonly history?: boolean | undefined;
   readonly cursor?: string | undefined;
   readonly limit: number;
+}
+
+interface ScanPage {
+  readonly after?: string | undefined;
+  readonly limit: number;
+}
+
+/** What of an asset is compared with the store, and who works on it. */
+export interface ScannedAsset
+  extends Pick<AssetFacts, 'assetId' | 'entity' | 'assetType' | 's3Key' | 'batchId' | 'jobId' | 'createdAt'> {
+  readonly status: AssetStatus;
+  readonly current: boolean;
+  readonly version?: number | undefined;
+  readonly size?: number | undefined;
+  readonly checksum?: string | undefined;
+  readonly errorCode?: string | undefined;
+}
+
+/** `checksum` is that of the row the caller saw: a newer commit is not withdrawn. */
+export interface Withdrawal {
+  readonly assetId: string;
+  readonly checksum: string;
+  readonly error: ErrorFacts;
+}
+
+/** Bytes and number of a session's current assets, its scenes' included. */
+export interface Totals {
+  readonly size: number;
+  readonly count: number;
+}
+
+export interface SessionTotals extends Totals {
+  readonly project: string;
+  readonly session: string;
+}
+
+/** An object that is kept out of service, and why. */
+export interface QuarantinedObject {
+  /** The key it had; `quarantineKey` of it is where the bytes are. */
+  readonly s3Key: string;
+  /** The asset it is of, when that is known. */
+  readonly assetId?: string | undefined;
+  readonly reason: ErrorFacts;
+  readonly at: number;
 }
 
 /** An asset's row as readers see it. Fields of the stored object are absent until it is `ready`. */

@@ -14,8 +14,10 @@ export interface Run {
   /** Which attempt this is, from 1; waiting for a dependency spends none. */
   readonly attempt: number;
   readonly maxAttempts: number;
-  /** Aborted when the worker shuts down or the job's lock is gone: stop, and throw its reason. */
+  /** Aborted when the job's lock is gone, or the grace of a shutdown is over: stop, and throw its reason. */
   readonly signal: AbortSignal;
+  /** Aborted first when the worker shuts down: finish the part at hand, begin no other, and throw its reason. */
+  readonly park: AbortSignal;
   readonly facts: JobFacts;
   /** A fence higher than any this job gave out before in this `generation`, which a replay raises. */
   nextFence(generation: number): Fence;

@@ -6,6 +6,7 @@ const MAX_NAME_BYTES = 200;
 const MAX_EXTENSION_BYTES = 20;
 const MAX_KEY_BYTES = 1024;
 const STAGING = 'staging/';
+const QUARANTINE = 'quarantine/';
 
 /** Marks that make a name read otherwise than it is: bidirectional controls, byte order mark, zero width space. */
 const INVISIBLE = /[\u061c\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]/gu;
@@ -33,6 +34,11 @@ export function objectKey(entity: EntityRef, assetType: AssetType, assetId: stri
 /** The key of bytes that wait for a batch; `part` is the index or name of one object in it. */
 export function stagingKey(batchId: string, part: number | string): string {
   return `${STAGING}${safeName(batchId)}/${safeName(String(part))}`;
+}
+
+/** Where the object of `key` is while it is quarantined. */
+export function quarantineKey(key: string): string {
+  return QUARANTINE + key;
 }
 
 /** True for keys of bytes that only wait. */

@@ -11,8 +11,9 @@ import type { DirectUploads } from './direct-uploads.ts';
  * `ENCRYPTION_NOT_APPLIED` or `LOCK_NOT_APPLIED`. Keys are `/`-separated, relative, without `.` or `..` segments.
  *
  * Every method throws `AppError`: `STORE_UNAVAILABLE` when the store is away (refused, reset, timed out,
- * throttled, 5xx), `STORE_FULL`, `STORE_ACCESS_DENIED`, `STORE_BUCKET_MISSING`, or `STORE_REJECTED`. An
- * aborted `signal` rejects with its reason.
+ * throttled, 5xx), `STORE_CREDENTIALS_EXPIRED`, `STORE_CLOCK_SKEWED`, `STORE_FULL`, `STORE_ACCESS_DENIED`,
+ * `STORE_BUCKET_MISSING`, `STORE_REJECTED`, or `STORE_FAILED` for what it does not know. An aborted `signal` rejects with
+ * its reason.
  */
 export interface Store {
   readonly kind: 'disk' | 's3';
@@ -35,6 +36,24 @@ export interface Store {
 
   /** Ends for good what `put` began at `key` and noted in `journal`, so that nothing of it stays. Nothing begun is fine. */
   abandon(key: string, journal: Journal): Promise<void>;
+
+  /**
+   * Puts that were begun and neither came to their end nor were abandoned, of keys under `prefix`, in byte order of keys
+   * and after the `next` of the page before; at most `limit` (1000).
+   */
+  listUploads(
+    prefix: string,
+    page?: { after?: string | undefined; limit?: number },
+  ): Promise<{ uploads: OpenUpload[]; next?: string | undefined }>;
+
+  /** Ends one of them for good; one that is over is fine. */
+  abortUpload(upload: Pick<OpenUpload, 'key' | 'uploadId'>): Promise<void>;
+
+  /**
+   * Takes the object at `key` out of service: its bytes, whatever they are, are at `quarantineKey(key)` afterwards and
+   * nothing is at `key`. False without such an object; repeating it is fine.
+   */
+  quarantine(key: string): Promise<boolean>;
 
   /** The bytes, or the inclusive `range` of them. Throws `NOT_FOUND`, `RANGE_NOT_SATISFIABLE`. */
   get(
@@ -95,6 +114,11 @@ export interface PutOptions {
   /** Keeps the object from being deleted or replaced; `LOCK_NOT_APPLIED` unless the store confirms it. */
   readonly lock?: ObjectLock | undefined;
   readonly signal?: AbortSignal | undefined;
+  /**
+   * Once aborted, no further part is begun: those on their way are finished and noted in the journal, and the put rejects
+   * with its reason. What is stored then is not sent again by whoever goes on.
+   */
+  readonly park?: AbortSignal | undefined;
   /** Bytes done so far; never falls within one call. */
   readonly onProgress?: ((bytes: number) => void) | undefined;
   /** Bytes taken from the source so far: ahead of those done by what is on its way to the store. */
@@ -109,6 +133,14 @@ export interface PutOptions {
 export interface Journal {
   read(): Promise<Readonly<Record<string, string>>>;
   write(fields: Readonly<Record<string, string>>): Promise<void>;
+}
+
+/** A put that has begun and not ended. */
+export interface OpenUpload {
+  readonly key: string;
+  readonly uploadId: string;
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number;
 }
 
 export interface ObjectInfo {
