@@ -60,7 +60,7 @@ export function startLaneWorker(lane: Lane, parts: WorkerParts): LaneWorker {
     if (running.has(jobId)) return later(job, token, RETAKEN_WAIT);
     running.add(jobId);
     try {
-      await execute(parts, lane, job, token, AbortSignal.any([signal, parking.signal]));
+      await execute(parts, lane, job, token, AbortSignal.any([signal, parking.signal]), parking.signal);
     } finally {
       running.delete(jobId);
     }
@@ -107,7 +107,14 @@ class RetryError extends Error {
 const reasonOf = (error: AppError): string => `${error.code}: ${error.message}`;
 
 /** The life of a job from being taken to its outcome. */
-async function execute(parts: WorkerParts, lane: Lane, job: Job, token: string, signal: AbortSignal): Promise<void> {
+async function execute(
+  parts: WorkerParts,
+  lane: Lane,
+  job: Job,
+  token: string,
+  signal: AbortSignal,
+  park: AbortSignal,
+): Promise<void> {
   const { metrics } = parts;
   const { correlationId } = readAnyPack(job.data);
   const log = parts.log.child({ lane, jobId: job.id, correlationId });
@@ -115,7 +122,7 @@ async function execute(parts: WorkerParts, lane: Lane, job: Job, token: string, 
   metrics.operations.inc({ operation: job.name });
   let outcome: Outcome;
   try {
-    outcome = await runProcessor(parts, lane, job, token, signal);
+    outcome = await runProcessor(parts, lane, job, token, signal, park);
   } catch (error) {
     // Aborted, or the lock is another's: back to the queue without an attempt spent, unless it is his by now.
     log.info({ err: error }, 'Job given back');
@@ -141,13 +148,14 @@ async function runProcessor(
   job: Job,
   token: string,
   signal: AbortSignal,
+  park: AbortSignal,
 ): Promise<Outcome> {
   try {
     signal.throwIfAborted();
     const name = jobName(job);
     const data = await readData(parts, name, job);
     const processor = parts.processors[name] as (data: unknown, run: Run) => Promise<Outcome>;
-    return await processor(data, openRun(parts, lane, job, token, signal));
+    return await processor(data, openRun(parts, lane, job, token, signal, park));
   } catch (thrown) {
     signal.throwIfAborted();
     if (thrown instanceof LockLostError) throw thrown;
@@ -177,7 +185,7 @@ function jobName(job: Job): JobName {
   );
 }
 
-function openRun(parts: WorkerParts, lane: Lane, job: Job, token: string, signal: AbortSignal): Run {
+function openRun(parts: WorkerParts, lane: Lane, job: Job, token: string, signal: AbortSignal, park: AbortSignal): Run {
   let sequence = 0;
   let shown = typeof job.progress === 'number' ? job.progress : 0;
   const jobId = job.id ?? '';
@@ -190,6 +198,7 @@ function openRun(parts: WorkerParts, lane: Lane, job: Job, token: string, signal
     attempt: job.attemptsMade + 1,
     maxAttempts: job.opts.attempts ?? 1,
     signal,
+    park,
     facts: openJobFacts(parts.redis, parts.prefix, lane, jobId, token, parts.keep),
     nextFence: (generation) => [generation, starts, ++sequence],
     progress(fraction) {
