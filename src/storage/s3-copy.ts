@@ -13,7 +13,7 @@ import { AppError } from '#errors';
 import { assertChecksum, assertSize } from './measured.ts';
 import { type Bucket, headObject, storedChecksum } from './s3-bucket.ts';
 import { isNamed } from './s3-errors.ts';
-import { objectHeaders } from './s3-headers.ts';
+import { type ObjectHeaders, objectHeaders } from './s3-headers.ts';
 import { partSizeFor } from './s3-parts.ts';
 import type { Abilities } from './s3-probe.ts';
 import { readBody } from './s3-read.ts';
@@ -42,27 +42,41 @@ export async function copyStored(
   const checksum =
     options.checksum?.toLowerCase() ?? known ?? (await hashStored(bucket, from, { signal: options.signal }));
   const described = { ...options, checksum };
-  try {
-    if (size <= bucket.limits.copySize) await copyWhole(bucket, abilities, from, to, source, described);
-    else await copyParts(bucket, from, to, source, described);
-  } catch (error) {
-    // RGW, for one, does not copy what it encrypted.
-    if (!isNamed(error, 'NotImplemented')) throw error;
-    return streamSource(bucket, abilities, to, objectSource(bucket, from, size), described);
-  }
+  const headers = objectHeaders(bucket.config, to, described);
+  const isCopied = await copyBytes(bucket, abilities, { from, to, source, headers, signal: options.signal });
+  if (!isCopied) return streamSource(bucket, abilities, to, objectSource(bucket, from, size), described);
   const facts = await verifyStored(bucket, to, { size, checksum, parts: [], multipart: false }, options);
   options.onProgress?.(size);
   return facts;
 }
 
-async function copyWhole(
-  bucket: Bucket,
-  abilities: Abilities,
-  from: string,
-  to: string,
-  source: HeadObjectCommandOutput,
-  options: PutOptions,
-): Promise<void> {
+/** What is copied, and under which headers. */
+export interface CopyRequest {
+  readonly from: string;
+  readonly to: string;
+  /** What HEAD said of `from`: another object there by now is not copied. */
+  readonly source: HeadObjectCommandOutput;
+  readonly headers: ObjectHeaders;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Has the store copy the bytes, in one request as far as S3 allows, else part by part. False when it cannot copy such an
+ * object: RGW, for one, does not copy what it encrypted.
+ */
+export async function copyBytes(bucket: Bucket, abilities: Abilities, request: CopyRequest): Promise<boolean> {
+  try {
+    const isWhole = (request.source.ContentLength ?? 0) <= bucket.limits.copySize;
+    await (isWhole ? copyWhole(bucket, abilities, request) : copyParts(bucket, request));
+    return true;
+  } catch (error) {
+    if (isNamed(error, 'NotImplemented')) return false;
+    throw error;
+  }
+}
+
+async function copyWhole(bucket: Bucket, abilities: Abilities, request: CopyRequest): Promise<void> {
+  const { from, to, source, headers, signal } = request;
   const command = new CopyObjectCommand({
     Bucket: bucket.name,
     Key: to,
@@ -70,28 +84,20 @@ async function copyWhole(
     CopySourceIfMatch: source.ETag,
     MetadataDirective: 'REPLACE',
     TaggingDirective: 'REPLACE',
-    ...objectHeaders(bucket.config, to, options),
+    ...headers,
     ...(abilities.sha256 ? { ChecksumAlgorithm: 'SHA256' } : {}),
   });
-  await bucket.client.send(command, options.signal ? { abortSignal: options.signal } : {});
+  await bucket.client.send(command, signal ? { abortSignal: signal } : {});
 }
 
-async function copyParts(
-  bucket: Bucket,
-  from: string,
-  to: string,
-  source: HeadObjectCommandOutput,
-  options: PutOptions,
-): Promise<void> {
-  const { client, name, config, limits } = bucket;
+async function copyParts(bucket: Bucket, { from, to, source, headers, signal }: CopyRequest): Promise<void> {
+  const { client, name, limits } = bucket;
   const size = source.ContentLength ?? 0;
   const partSize = partSizeFor(size, limits.copyPartSize, limits.parts);
-  const { UploadId } = await client.send(
-    new CreateMultipartUploadCommand({ Bucket: name, Key: to, ...objectHeaders(config, to, options) }),
-  );
+  const { UploadId } = await client.send(new CreateMultipartUploadCommand({ Bucket: name, Key: to, ...headers }));
   const upload = { Bucket: name, Key: to, UploadId };
   const failed = new AbortController();
-  const copying = AbortSignal.any([failed.signal, ...(options.signal ? [options.signal] : [])]);
+  const copying = AbortSignal.any([failed.signal, ...(signal ? [signal] : [])]);
   const numbers = Array.from({ length: Math.ceil(size / partSize) }, (_, index) => index + 1);
   try {
     const Parts = await pLimit(PARALLEL).map(numbers, async (PartNumber) => {
@@ -116,7 +122,8 @@ async function copyParts(
   }
 }
 
-function objectSource({ client, name }: Bucket, key: string, size: number): Source {
+/** An object of the bucket as a source. */
+export function objectSource({ client, name }: Bucket, key: string, size: number): Source {
   return {
     size,
     async open(offset, signal) {

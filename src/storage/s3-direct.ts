@@ -1,5 +1,4 @@
 import {
-  AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
   CreateMultipartUploadCommand,
   PutObjectCommand,
@@ -10,10 +9,11 @@ import { AppError } from '#errors';
 import { type DirectUpload, type DirectUploads, directPartSize, type SignedPut } from './direct-uploads.ts';
 import { assertKey } from './keys.ts';
 import type { Bucket } from './s3-bucket.ts';
-import { isVanished, onS3 } from './s3-errors.ts';
+import { onS3 } from './s3-errors.ts';
 import { objectHeaders } from './s3-headers.ts';
 import { listParts } from './s3-multipart.ts';
 import { signedLifetime } from './s3-sign.ts';
+import { abortUpload } from './s3-uploads.ts';
 
 const TYPE = { contentType: 'application/octet-stream' };
 
@@ -85,11 +85,6 @@ export function createS3Direct(bucket: Bucket, clock: () => number): DirectUploa
         const Parts = (await parts(upload)).map(({ number, etag }) => ({ PartNumber: number, ETag: etag }));
         await client.send(new CompleteMultipartUploadCommand({ ...target(upload), MultipartUpload: { Parts } }));
       }),
-    abort: (upload) =>
-      onS3(async () => {
-        await client.send(new AbortMultipartUploadCommand(target(upload))).catch((error: unknown) => {
-          if (!isVanished(error)) throw error;
-        });
-      }),
+    abort: (upload) => onS3(() => abortUpload(bucket, upload)),
   };
 }

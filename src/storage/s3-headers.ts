@@ -9,7 +9,7 @@ import type { PutOptions } from './store.ts';
 export const SHA256_METADATA = 'sha256';
 
 /** Headers kept with an object, as the SDK names them. */
-interface ObjectHeaders {
+export interface ObjectHeaders {
   ContentType: string;
   ContentDisposition?: string;
   Metadata: Record<string, string>;

@@ -12,6 +12,7 @@ import { isVanished } from './s3-errors.ts';
 import { objectHeaders } from './s3-headers.ts';
 import type { Part } from './s3-parts.ts';
 import type { Abilities } from './s3-probe.ts';
+import { abortUpload } from './s3-uploads.ts';
 import type { Journal, PutOptions } from './store.ts';
 
 /** The options of a put that another process may go on with. */
@@ -77,13 +78,9 @@ export async function resumeMultipart(
 }
 
 /** Drops the upload that the journal knows, with all its parts. */
-export async function abandonMultipart({ client, name }: Bucket, key: string, journal: Journal): Promise<void> {
+export async function abandonMultipart(bucket: Bucket, key: string, journal: Journal): Promise<void> {
   const record = parse(uploadRecord, (await journal.read()).upload);
-  if (record?.key !== key) return;
-  const upload = { Bucket: name, Key: key, UploadId: record.uploadId };
-  await client.send(new AbortMultipartUploadCommand(upload)).catch((error: unknown) => {
-    if (!isVanished(error)) throw error;
-  });
+  if (record?.key === key) await abortUpload(bucket, record);
 }
 
 function multipart(

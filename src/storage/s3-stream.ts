@@ -10,7 +10,7 @@ import type { StoredFacts } from '#domain';
 import { measure } from './measured.ts';
 import type { Bucket } from './s3-bucket.ts';
 import { isVanished } from './s3-errors.ts';
-import { objectHeaders } from './s3-headers.ts';
+import { type ObjectHeaders, objectHeaders } from './s3-headers.ts';
 import { digestParts, partSizeFor } from './s3-parts.ts';
 import type { Abilities } from './s3-probe.ts';
 import { type Digest, verifyStored } from './s3-verify.ts';
@@ -29,8 +29,9 @@ export async function streamSource(
   key: string,
   source: Source,
   options: PutOptions,
+  headers: ObjectHeaders = objectHeaders(bucket.config, key, options),
 ): Promise<StoredFacts> {
-  const { client, name, config, limits } = bucket;
+  const { client, name, limits } = bucket;
   const { signal, onProgress, lock, maxSize = Number.POSITIVE_INFINITY } = options;
   const partSize = partSizeFor(source.size, limits.partSize, limits.parts);
   const measured = measure(source, { ...options, maxSize: Math.min(maxSize, partSize * limits.parts) });
@@ -41,7 +42,7 @@ export async function streamSource(
       Bucket: name,
       Key: key,
       Body: Readable.from(digestParts(measured.chunks, partSize, abilities, digests)),
-      ...objectHeaders(config, key, options),
+      ...headers,
       ...(abilities.sha256 ? { ChecksumAlgorithm: 'SHA256' } : {}),
     },
     partSize,

@@ -20,9 +20,11 @@ import { createLockCheck, withLock } from './s3-lock.ts';
 import { abandonMultipart } from './s3-multipart.ts';
 import { createProbe } from './s3-probe.ts';
 import { putResumable } from './s3-put.ts';
+import { quarantineStored } from './s3-quarantine.ts';
 import { readBody } from './s3-read.ts';
 import { signedLifetime } from './s3-sign.ts';
 import { streamSource } from './s3-stream.ts';
+import { abortUpload, listUploads } from './s3-uploads.ts';
 import type { ObjectInfo, PutOptions, Store } from './store.ts';
 import { unlessAborted } from './unless-aborted.ts';
 
@@ -83,6 +85,16 @@ export function createS3Store(config: S3Config, { clock, limits }: S3StoreOption
       onS3(async () => {
         assertKey(key);
         await abandonMultipart(bucket, key, journal);
+      }),
+
+    listUploads: (prefix, page = {}) => onS3(() => listUploads(bucket, prefix, page)),
+
+    abortUpload: (upload) => onS3(() => abortUpload(bucket, upload)),
+
+    quarantine: (key) =>
+      onS3(async () => {
+        assertKey(key);
+        return quarantineStored(bucket, await abilities(), key);
       }),
 
     get: (key, { range, signal } = {}) =>
