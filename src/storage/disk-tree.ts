@@ -6,6 +6,8 @@ import { isMissing, systemCode } from './system-error.ts';
 
 /** Ends the name of the metadata beside an object; no safe name has `#`, and a key that ends so is refused. */
 export const META_SUFFIX = '#meta';
+/** A directory found missing so often in a row was not only pruned at a bad moment. */
+const MOVE_TRIES = 5;
 
 /** The folder whose files are the objects, named by their keys. */
 export interface DiskTree {
@@ -91,6 +93,21 @@ export function createDiskTree(root: string): DiskTree {
     sync,
     prune,
   };
+}
+
+/**
+ * Moves something into `directory` by renames, in one turn of the event loop. One that is pruned as empty meanwhile, or
+ * its parent, is made again.
+ */
+export async function moveInto<T>(tree: Pick<DiskTree, 'ensure'>, directory: string, move: () => T): Promise<T> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      await tree.ensure(directory);
+      return move();
+    } catch (error) {
+      if (!isMissing(error) || tries === MOVE_TRIES) throw error;
+    }
+  }
 }
 
 /** A directory that is gone has no entries left to keep. */

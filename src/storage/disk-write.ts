@@ -5,14 +5,16 @@ import { dirname, join } from 'node:path';
 import type { StoredFacts } from '#domain';
 import { AppError } from '#errors';
 import { type Meta, openObject } from './disk-read.ts';
-import { type DiskTree, META_SUFFIX } from './disk-tree.ts';
+import { type DiskTree, META_SUFFIX, moveInto } from './disk-tree.ts';
+import type { DiskUploads } from './disk-uploads.ts';
 import { assertChecksum, assertSize, measure } from './measured.ts';
 import type { PutOptions, Source } from './store.ts';
-import { isMissing, systemCode } from './system-error.ts';
+import { systemCode } from './system-error.ts';
 
-/** Where the disk store works: `tree` holds the objects, `tmp` what is not yet one, on the same filesystem. */
+/** Where the disk store works: `tree` holds the objects, `uploads` and `tmp` what is not yet one, on the same filesystem. */
 export interface Disk {
   readonly tree: DiskTree;
+  readonly uploads: DiskUploads;
   readonly tmp: string;
   readonly clock: () => number;
 }
@@ -20,8 +22,6 @@ export interface Disk {
 /** Errors of `link` that only mean: not on this filesystem, or not once more. */
 const CANNOT_LINK = new Set(['EXDEV', 'EMLINK', 'EPERM', 'ENOTSUP']);
 const READ_SIZE = 1024 * 1024;
-/** A folder pruned as empty while an object moves in, or its parent, is made again; so often in a row is no coincidence. */
-const MOVE_TRIES = 5;
 
 /** Writes a source to a temporary file, verifies what the disk holds, and moves it to its key. */
 export async function writeObject(disk: Disk, key: string, source: Source, options: PutOptions): Promise<StoredFacts> {
@@ -152,22 +152,12 @@ async function publish(
       await handle.close();
     }
     signal?.throwIfAborted();
-    await moveIn(disk.tree, path, temp, tempMeta);
+    // Both renames at once: of two puts to one key, one wins with bytes and metadata alike.
+    await moveInto(disk.tree, dirname(path), () => {
+      renameSync(tempMeta, path + META_SUFFIX);
+      renameSync(temp, path);
+    });
   });
   await disk.tree.sync(dirname(path));
   return { s3Key: key, ...facts, verifiedBy: 'readback' };
-}
-
-/** Both renames in one turn of the event loop: of two puts to one key, one wins with bytes and metadata alike. */
-async function moveIn(tree: DiskTree, path: string, temp: string, tempMeta: string): Promise<void> {
-  for (let tries = 1; ; tries += 1) {
-    try {
-      await tree.ensure(dirname(path));
-      renameSync(tempMeta, path + META_SUFFIX);
-      renameSync(temp, path);
-      return;
-    } catch (error) {
-      if (!isMissing(error) || tries === MOVE_TRIES) throw error;
-    }
-  }
 }

@@ -6,8 +6,10 @@ import { AppError } from '#errors';
 import { createDiskDirect } from './disk-direct.ts';
 import { onDisk } from './disk-errors.ts';
 import { walkKeys } from './disk-list.ts';
+import { quarantineObject } from './disk-quarantine.ts';
 import { objectInfo, openObject } from './disk-read.ts';
 import { createDiskTree, META_SUFFIX } from './disk-tree.ts';
+import { createDiskUploads } from './disk-uploads.ts';
 import { signDiskUrl } from './disk-url.ts';
 import { copyObject, type Disk, writeObject } from './disk-write.ts';
 import { assertKey } from './keys.ts';
@@ -59,6 +61,14 @@ export function createDiskStore({ dir, urlSecret, clock }: DiskStoreOptions): St
     copy: (from, to, options) => onDisk(async () => copyObject(await disk(), from, to, options), options.signal),
     // A put that ended has no temporary file left, and one of a process that crashed is found at the next start.
     abandon: async (key) => assertKey(key),
+    listUploads: (prefix, { after = '', limit = PAGE } = {}) =>
+      onDisk(async () => (await disk()).uploads.list(prefix, after, limit)),
+    abortUpload: ({ key, uploadId }) =>
+      onDisk(async () => {
+        const { uploads } = await disk();
+        if ((await uploads.find(uploadId))?.key === key) await uploads.end(uploadId);
+      }),
+    quarantine: (key) => onDisk(async () => quarantineObject((await disk()).tree, key)),
     head: (key) => onDisk(() => head(key)),
 
     get: (key, { range, signal } = {}) =>
@@ -146,5 +156,6 @@ async function openDisk(dir: string, clock: () => number): Promise<Disk> {
     const found = await stat(path).catch(() => undefined);
     if (found && found.mtimeMs < clock() - ABANDONED_MS) await rm(path, { force: true });
   }
-  return { tree: createDiskTree(await realpath(join(dir, 'objects'))), tmp, clock };
+  const uploads = createDiskUploads(join(dir, 'uploads'));
+  return { tree: createDiskTree(await realpath(join(dir, 'objects'))), uploads, tmp, clock };
 }
