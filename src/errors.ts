@@ -106,6 +106,22 @@ const UNAVAILABLE: ReadonlySet<ErrorCode> = new Set([
   'STORE_FULL',
 ]);
 
+/** What happens to work that met an error: it waits, is tried again a few times, or ends at once. */
+export type FailureClass = 'unavailable' | 'transient' | 'permanent';
+
+/** The class of a code: of one that is away no attempt is spent. */
+export function classOf(code: ErrorCode): FailureClass {
+  if (UNAVAILABLE.has(code)) return 'unavailable';
+  return CODES[code].retryable ? 'transient' : 'permanent';
+}
+
+/** What a dependency's client can throw (names, statuses, patterns of a message), the code it becomes, and why. */
+export interface FailureRow {
+  readonly code: ErrorCode;
+  readonly why: string;
+  readonly says: readonly (string | RegExp)[];
+}
+
 /** `nextAction` replaces the code's where that one would mislead. */
 export interface AppErrorOptions {
   readonly details?: Record<string, unknown>;

@@ -151,6 +151,7 @@ describe('the disk store', () => {
     ['EROFS', 'STORE_ACCESS_DENIED'],
     ['EIO', 'STORE_UNAVAILABLE'],
     ['ENAMETOOLONG', 'STORE_REJECTED'],
+    ['ESOMETHINGNEW', 'STORE_FAILED'],
   ])('%s is %s', async (code, ours) => {
     const cause = Object.assign(new Error(code), { code });
     await expect(onDisk(() => Promise.reject(cause))).rejects.toMatchObject({ code: ours, cause });

@@ -1,60 +1,13 @@
-import { AppError, type ErrorCode } from '#errors';
+import { AppError, type ErrorCode, type FailureRow } from '#errors';
+import { S3_FAILURES, S3_STATUSES } from './s3-failures.ts';
 
-/** What S3, its imitators and the network say, in our words. Names come first, then the HTTP status. */
-const NAMES: Readonly<Record<string, ErrorCode>> = {
-  NoSuchBucket: 'STORE_BUCKET_MISSING',
-  InvalidBucketName: 'STORE_BUCKET_MISSING',
-  NoSuchKey: 'NOT_FOUND',
-  NoSuchVersion: 'NOT_FOUND',
-  InvalidRange: 'RANGE_NOT_SATISFIABLE',
-  AccessDenied: 'STORE_ACCESS_DENIED',
-  AllAccessDisabled: 'STORE_ACCESS_DENIED',
-  AccountProblem: 'STORE_ACCESS_DENIED',
-  Forbidden: 'STORE_ACCESS_DENIED',
-  InvalidAccessKeyId: 'STORE_ACCESS_DENIED',
-  InvalidToken: 'STORE_ACCESS_DENIED',
-  InvalidTokenId: 'STORE_ACCESS_DENIED',
-  RequestTimeTooSkewed: 'STORE_ACCESS_DENIED',
-  SignatureDoesNotMatch: 'STORE_ACCESS_DENIED',
-  ExpiredToken: 'STORE_CREDENTIALS_EXPIRED',
-  ExpiredTokenException: 'STORE_CREDENTIALS_EXPIRED',
-  TokenRefreshRequired: 'STORE_CREDENTIALS_EXPIRED',
-  InsufficientCapacity: 'STORE_FULL',
-  QuotaExceeded: 'STORE_FULL',
-  XMinioStorageFull: 'STORE_FULL',
-  BandwidthLimitExceeded: 'STORE_UNAVAILABLE',
-  InternalError: 'STORE_UNAVAILABLE',
-  NotImplemented: 'STORE_REJECTED',
-  NoSuchUpload: 'STORE_UNAVAILABLE',
-  OperationAborted: 'STORE_UNAVAILABLE',
-  RequestLimitExceeded: 'STORE_UNAVAILABLE',
-  RequestTimeout: 'STORE_UNAVAILABLE',
-  ServiceUnavailable: 'STORE_UNAVAILABLE',
-  SlowDown: 'STORE_UNAVAILABLE',
-  Throttling: 'STORE_UNAVAILABLE',
-  ThrottlingException: 'STORE_UNAVAILABLE',
-  TimeoutError: 'STORE_UNAVAILABLE',
-  TooManyRequests: 'STORE_UNAVAILABLE',
-  EAI_AGAIN: 'STORE_UNAVAILABLE',
-  ECONNREFUSED: 'STORE_UNAVAILABLE',
-  ECONNRESET: 'STORE_UNAVAILABLE',
-  EHOSTUNREACH: 'STORE_UNAVAILABLE',
-  ENETUNREACH: 'STORE_UNAVAILABLE',
-  ENOTFOUND: 'STORE_UNAVAILABLE',
-  EPIPE: 'STORE_UNAVAILABLE',
-  ETIMEDOUT: 'STORE_UNAVAILABLE',
-};
+/** By name first, then by status. */
+const NAMES = codesIn(S3_FAILURES);
+const STATUSES = codesIn(S3_STATUSES);
 
-const STATUSES: Readonly<Record<number, ErrorCode>> = {
-  401: 'STORE_ACCESS_DENIED',
-  403: 'STORE_ACCESS_DENIED',
-  404: 'NOT_FOUND',
-  408: 'STORE_UNAVAILABLE',
-  416: 'RANGE_NOT_SATISFIABLE',
-  429: 'STORE_UNAVAILABLE',
-  501: 'STORE_REJECTED',
-  507: 'STORE_FULL',
-};
+function codesIn(rows: readonly FailureRow[]): ReadonlyMap<string, ErrorCode> {
+  return new Map(rows.flatMap(({ code, says }) => says.map((said) => [String(said), code] as const)));
+}
 
 /**
  * Runs `work` and turns what the SDK throws into `AppError`; our own errors, a signal's reason and what neither the SDK
@@ -78,10 +31,10 @@ export function toStoreError(error: unknown): AppError {
   return new AppError(codeOf(name, status), `The store failed with ${name}: ${said}`, options);
 }
 
-/** The code for what the store said: by name, by status, and any other 5xx is an outage. */
+/** The code for what the store said: by name, by status, and any other 5xx is an outage. What nobody knows is `STORE_FAILED`. */
 export function codeOf(name: string, status: number | undefined): ErrorCode {
-  const byStatus = status === undefined ? undefined : STATUSES[status];
-  return NAMES[name] ?? byStatus ?? (status !== undefined && status >= 500 ? 'STORE_UNAVAILABLE' : 'STORE_REJECTED');
+  const known = NAMES.get(name) ?? STATUSES.get(String(status));
+  return known ?? (status !== undefined && status >= 500 ? 'STORE_UNAVAILABLE' : 'STORE_FAILED');
 }
 
 /** True when the store called its error `name`. */
@@ -91,7 +44,7 @@ export function isNamed(error: unknown, name: string): boolean {
 
 /** True when the credentials are past their time. */
 export function isExpiry(error: unknown): boolean {
-  return NAMES[saidOf(error)?.name ?? ''] === 'STORE_CREDENTIALS_EXPIRED';
+  return NAMES.get(saidOf(error)?.name ?? '') === 'STORE_CREDENTIALS_EXPIRED';
 }
 
 /** The store has no such multipart upload, any more; S3 says the one, RGW the other. */
@@ -103,7 +56,7 @@ export function isVanished(error: unknown): boolean {
 export function saidOf(error: unknown): { name: string; status: number | undefined } | undefined {
   if (!(error instanceof Error)) return undefined;
   const { code, $metadata } = error as { code?: unknown; $metadata?: { httpStatusCode?: number } };
-  if (typeof code === 'string') return { name: code in NAMES ? code : error.name, status: $metadata?.httpStatusCode };
-  if ($metadata === undefined && !(error.name in NAMES)) return undefined;
+  if (typeof code === 'string') return { name: NAMES.has(code) ? code : error.name, status: $metadata?.httpStatusCode };
+  if ($metadata === undefined && !NAMES.has(error.name)) return undefined;
   return { name: error.name, status: $metadata?.httpStatusCode };
 }

@@ -39,7 +39,7 @@ async function probe(bucket: Bucket): Promise<Abilities> {
     await client.send(new PutObjectCommand({ ...put, ChecksumSHA256: sha256.toString('base64') }));
   } catch (error) {
     // A store so old that it refuses the header gets the bytes without it.
-    if (toStoreError(error).code !== 'STORE_REJECTED') throw error;
+    if (!['STORE_REJECTED', 'STORE_FAILED'].includes(toStoreError(error).code)) throw error;
     await client.send(new PutObjectCommand(put));
   }
   try {

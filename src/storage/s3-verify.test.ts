@@ -81,7 +81,8 @@ describe('what stores say', () => {
     ['InvalidRange', 416, 'RANGE_NOT_SATISFIABLE'],
     ['NotImplemented', 501, 'STORE_REJECTED'],
     ['EntityTooLarge', 400, 'STORE_REJECTED'],
-    ['SomethingNew', undefined, 'STORE_REJECTED'],
+    ['SomethingNew', 400, 'STORE_FAILED'],
+    ['SomethingNew', undefined, 'STORE_FAILED'],
   ])('%s with status %s is %s', (name, status, code) => {
     expect(codeOf(name, status)).toBe(code);
   });
