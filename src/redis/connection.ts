@@ -97,8 +97,10 @@ function refusalOf({ message, code }: Error & { code?: string }): string | undef
 
 /** What any failure of Redis becomes for our callers; its own words are for the log. */
 export function queueUnavailable(cause: unknown): AppError {
+  const refusal = cause instanceof Error ? refusalOf(cause) : undefined;
   const answered = cause instanceof Error && cause.name === 'ReplyError';
-  return new AppError('QUEUE_UNAVAILABLE', answered ? 'Redis refused the command.' : 'Redis is away.', { cause });
+  const message = refusal ?? (answered ? 'Redis refused the command.' : 'Redis is away.');
+  return new AppError('QUEUE_UNAVAILABLE', message, { cause });
 }
 
 /** For commands that wait for their answer, to where `redis` leads, whatever its role; what it is closed by is up to the caller. */
