@@ -14,6 +14,8 @@ import { until } from './until.ts';
 /** One process of the production pair, as the Procfile starts it. */
 export interface Process {
   readonly url: string;
+  /** What it said so far, on both of its streams. */
+  output(): string;
   /** Ends it like a crash. */
   kill(): Promise<void>;
 }
@@ -37,8 +39,16 @@ export interface Deployment {
 const ROOT = join(import.meta.dirname, '..');
 const STARTS_WITHIN = 60_000;
 
-export async function openDeployment(redisUrl: string, shared: NodeJS.ProcessEnv = {}): Promise<Deployment> {
-  const [engine, dir] = await Promise.all([startEngine(), mkdtemp(join(tmpdir(), 'reelay-deployment-'))]);
+/** `shared` is for every process; `root` is the tree they are started from, this one unless given. */
+export async function openDeployment(
+  redisUrl: string,
+  shared: NodeJS.ProcessEnv = {},
+  root = ROOT,
+): Promise<Deployment> {
+  const [engine, dir] = await Promise.all([
+    startEngine({ functions: join(root, 'convex') }),
+    mkdtemp(join(tmpdir(), 'reelay-deployment-')),
+  ]);
   const metadata = createConvexMetadata({ url: engine.url, token: engine.token });
   const agent = newApiKey(randomBytes, {
     ...{ name: 'test', scopes: ['assets:read', 'assets:write', 'admin'], createdAt: Date.now() },
@@ -49,8 +59,8 @@ export async function openDeployment(redisUrl: string, shared: NodeJS.ProcessEnv
 
   async function start(main: string, portName: 'PORT' | 'METRICS_PORT', path: string, env: NodeJS.ProcessEnv) {
     const port = await freePort();
-    const child = spawn(process.execPath, [join(ROOT, main)], {
-      cwd: ROOT,
+    const child = spawn(process.execPath, [join(root, main)], {
+      cwd: root,
       stdio: ['ignore', 'pipe', 'pipe'],
       env: {
         ...process.env,
@@ -65,9 +75,11 @@ export async function openDeployment(redisUrl: string, shared: NodeJS.ProcessEnv
       },
     });
     const url = `http://127.0.0.1:${port}`;
-    await whenServing(child, `${url}${path}`, main);
-    const started = { url, kill: () => kill(child) };
+    let output = '';
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += chunk));
+    const started: Process = { url, output: () => output, kill: () => kill(child) };
     processes.push(started);
+    await whenServing(child, started, `${url}${path}`, main);
     return started;
   }
 
@@ -84,19 +96,21 @@ export async function openDeployment(redisUrl: string, shared: NodeJS.ProcessEnv
   };
 }
 
-async function whenServing(child: ChildProcess, url: string, name: string): Promise<void> {
-  let output = '';
-  for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk) => (output += chunk));
+async function whenServing(child: ChildProcess, { output }: Process, url: string, name: string): Promise<void> {
   const serves = async () => {
-    if (child.exitCode !== null) throw new Error(`${name} ended before it served:\n${output}`);
+    if (hasEnded(child)) throw new Error(`${name} ended before it served:\n${output()}`);
     return (await fetch(url)).ok;
   };
   await until(serves, { within: STARTS_WITHIN, what: `${name} to serve` });
 }
 
 async function kill(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
+  if (hasEnded(child)) return;
   const exited = once(child, 'exit');
   child.kill('SIGKILL');
   await exited;
+}
+
+function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode !== null || signalCode !== null;
 }

@@ -16,6 +16,8 @@ import { freePort } from './free-port.ts';
 /** The functions of `convex/` on an embedded engine of one test's own. */
 export interface TestEngine {
   readonly url: string;
+  /** Folder of what it keeps. */
+  readonly data: string;
   /** What it trusts tokens of, as `REELAY_SIGNING_KEY` takes it. */
   readonly signingKey: string;
   /** For the metadata adapter. */
@@ -31,16 +33,18 @@ export interface TestEngine {
 
 const FUNCTIONS = fileURLToPath(new URL('../convex', import.meta.url));
 
-export async function startEngine(): Promise<TestEngine> {
+/** `functions` is the folder it serves: `convex/` of this tree unless given. */
+export async function startEngine({ functions = FUNCTIONS } = {}): Promise<TestEngine> {
   const data = await mkdtemp(join(tmpdir(), 'reelay-convex-'));
   const signingKey = generateSigningKey();
   const key = await loadSigningKey(signingKey);
   const port = await freePort();
   const env = { REELAY_JWKS: await jwksDataUri(key) };
-  const launch = () => spawnEngine({ functions: FUNCTIONS, data, env, port });
+  const launch = () => spawnEngine({ functions, data, env, port });
   let engine = await launch();
   return {
     url: engine.url,
+    data,
     signingKey,
     token: serviceTokens(key),
     tokenOf: (subject) =>
