@@ -1,6 +1,7 @@
 import { v } from 'convex/values';
-import { mutation, type QueryCtx, query } from './_generated/server.js';
+import { mutation, query } from './_generated/server.js';
 import { requireService } from './model/access.ts';
+import { findApiKey } from './model/api_keys.ts';
 import { apiKey } from './model/fields.ts';
 
 /** Service. The key, revoked and expired ones too, or null. */
@@ -9,7 +10,7 @@ export const find = query({
   returns: v.union(apiKey, v.null()),
   handler: async (ctx, { keyId }) => {
     await requireService(ctx);
-    const row = await findKey(ctx, keyId);
+    const row = await findApiKey(ctx, keyId);
     if (!row) return null;
     const { _id, _creationTime, ...key } = row;
     return key;
@@ -22,16 +23,9 @@ export const put = mutation({
   returns: v.null(),
   handler: async (ctx, key) => {
     await requireService(ctx);
-    const row = await findKey(ctx, key.keyId);
+    const row = await findApiKey(ctx, key.keyId);
     if (row) await ctx.db.replace(row._id, key);
     else await ctx.db.insert('apiKeys', key);
     return null;
   },
 });
-
-function findKey(ctx: QueryCtx, keyId: string) {
-  return ctx.db
-    .query('apiKeys')
-    .withIndex('by_keyId', (q) => q.eq('keyId', keyId))
-    .unique();
-}

@@ -1,21 +1,20 @@
 import { paginationOptsValidator, paginationResultValidator } from 'convex/server';
 import { v } from 'convex/values';
 import { mutation, query } from './_generated/server.js';
-import { refusal, requireIdentity, requireMember, requireService } from './model/access.ts';
+import { requireIdentity, requireMember, requireService } from './model/access.ts';
 import { assetView, findAsset, findAssets, viewAsset } from './model/assets.ts';
 import { commitAssets, commitResult } from './model/commit.ts';
 import { deleteReferences } from './model/deletion.ts';
 import { findEntity } from './model/entities.ts';
 import { assetType, entityRef } from './model/fields.ts';
+import { limit } from './model/limit.ts';
+import { scanAssets, scannedAsset } from './model/scan.ts';
 import { applyStatuses as apply, statusUpdate } from './model/statuses.ts';
+import { withdrawAssets, withdrawal } from './model/withdrawal.ts';
 
-/** Items of one mutation; more would come near the limits of a transaction. */
 const MOST_WRITES = 500;
+const MOST_WITHDRAWALS = 200;
 const MOST_READS = 1_000;
-
-function limit(list: readonly unknown[], most: number): void {
-  if (list.length > most) throw refusal('VALIDATION_FAILED', `At most ${most} a call, not ${list.length}.`);
-}
 
 /** Service. Commits stored files, each item judged by itself: see `commitAssets`. */
 export const batchUpdateAssets = mutation({
@@ -62,6 +61,17 @@ export const applyStatuses = mutation({
   },
 });
 
+/** Service. Takes assets out of service whose objects are not what their rows say: see `withdrawAssets`. */
+export const withdraw = mutation({
+  args: { items: v.array(withdrawal) },
+  returns: v.array(v.string()),
+  handler: async (ctx, { items }) => {
+    await requireService(ctx);
+    limit(items, MOST_WITHDRAWALS);
+    return withdrawAssets(ctx, items);
+  },
+});
+
 /** Service. Marks assets deleted; what shows them forgets them in the same transaction. */
 export const deleteAssetReferences = mutation({
   args: { assetIds: v.array(v.string()) },
@@ -93,6 +103,16 @@ export const getMany = query({
     await requireService(ctx);
     limit(assetIds, MOST_READS);
     return [...(await findAssets(ctx, assetIds)).values()].map(viewAsset);
+  },
+});
+
+/** Service. Assets whose key begins with `prefix` and follows `after`, by key; `next` is null at the end. */
+export const scan = query({
+  args: { prefix: v.string(), after: v.optional(v.string()), limit: v.number() },
+  returns: v.object({ assets: v.array(scannedAsset), next: v.union(v.string(), v.null()) }),
+  handler: async (ctx, { prefix, ...page }) => {
+    await requireService(ctx);
+    return scanAssets(ctx, prefix, page);
   },
 });
 

@@ -1,8 +1,9 @@
 import { paginationOptsValidator, paginationResultValidator } from 'convex/server';
 import { v } from 'convex/values';
 import { mutation, query } from './_generated/server.js';
-import { refusal, requireService } from './model/access.ts';
+import { requireService } from './model/access.ts';
 import { auditEntry } from './model/fields.ts';
+import { limit } from './model/limit.ts';
 
 const MOST = 200;
 
@@ -12,7 +13,7 @@ export const append = mutation({
   returns: v.null(),
   handler: async (ctx, { entries }) => {
     await requireService(ctx);
-    if (entries.length > MOST) throw refusal('VALIDATION_FAILED', `At most ${MOST} a call, not ${entries.length}.`);
+    limit(entries, MOST);
     for (const entry of entries) {
       const known = await ctx.db
         .query('audit')

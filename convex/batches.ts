@@ -1,8 +1,9 @@
 import { v } from 'convex/values';
 import type { Doc } from './_generated/dataModel.js';
 import { type MutationCtx, mutation, type QueryCtx, query } from './_generated/server.js';
-import { refusal, requireIdentity, requireMember, requireService } from './model/access.ts';
+import { requireIdentity, requireMember, requireService } from './model/access.ts';
 import { type BatchRecord, batchRecord } from './model/fields.ts';
+import { limit } from './model/limit.ts';
 
 const MOST = 500;
 const RANK = { accepted: 0, running: 1, done: 2 } as const;
@@ -29,7 +30,7 @@ export const apply = mutation({
   returns: v.null(),
   handler: async (ctx, { updates }) => {
     await requireService(ctx);
-    if (updates.length > MOST) throw refusal('VALIDATION_FAILED', `At most ${MOST} a call, not ${updates.length}.`);
+    limit(updates, MOST);
     for (const update of updates) await applyOne(ctx, update);
     return null;
   },

@@ -6,10 +6,11 @@
  * | table | written by |
  * |---|---|
  * | projects, sessions, scenes | `sessions.upsert`, `scenes.upsert`; made on the way by commits and status writes |
- * | asset references, `assetVersion`, `previousAssetVersions`, `heads` | commits and deletions, in the asset's transaction |
+ * | asset references, `assetVersion`, `previousAssetVersions`, `heads` | commits, withdrawals and deletions, in the asset's transaction |
  * | `assetsStatus`, `assetsErrorMessage` | every write to an asset of the entity, in its transaction |
  * | `totalAssetSize`, `assetCount` | `sessions.recount`, never a commit: a hot row would make commits conflict |
- * | assets | `assets.applyStatuses` from the outbox; commits; deletions |
+ * | assets | `assets.applyStatuses` from the outbox; commits; withdrawals; deletions |
+ * | quarantine | `quarantine.put`, `quarantine.remove` |
  * | batches | `batches.apply` |
  * | members, apiKeys, flags | `members.put`, `apiKeys.put`, `flags.put` |
  * | audit | `audit.append`, which only adds |
@@ -30,6 +31,7 @@ import {
   flag,
   heads,
   memberRole,
+  quarantinedObject,
   replacedVersion,
 } from './model/fields.ts';
 
@@ -94,7 +96,11 @@ export default defineSchema({
     .index('by_entity_and_current_and_type', ['entity', 'current', 'type'])
     .index('by_entity_and_type_and_version', ['entity', 'type', 'version'])
     .index('by_entity_and_type_and_acceptedSeq', ['entity', 'type', 'acceptedSeq'])
+    .index('by_entity_and_type_and_status_and_acceptedSeq', ['entity', 'type', 'status', 'acceptedSeq'])
+    .index('by_s3Key', ['s3Key'])
     .index('by_project_and_session_and_current', ['project', 'session', 'current']),
+
+  quarantine: defineTable(quarantinedObject).index('by_s3Key', ['s3Key']),
 
   batches: defineTable(batchRecord).index('by_batchId', ['batchId']),
 

@@ -3,10 +3,10 @@ import { mutation, query } from './_generated/server.js';
 import { refusal, requireMember, requireService } from './model/access.ts';
 import { viewAsset } from './model/assets.ts';
 import { entityOpener, findSession, newestAssets } from './model/entities.ts';
+import { countPage, countResult, countStep, sessionTotals, viewTotals, writeTotals } from './model/totals.ts';
 import { sessionView, viewSession } from './model/views.ts';
 
-/** Assets that one step of a recount reads. */
-const RECOUNT_PAGE = 1_000;
+const MOST_SCANNED = 500;
 
 /** Members and service. The session and its newest asset of each type; null until it exists. */
 export const watch = query({
@@ -32,35 +32,45 @@ export const upsert = mutation({
   },
 });
 
+/** Service. Sessions with their totals, a page in an order that stays; `next` is the `after` of the next page, null at the end. */
+export const scan = query({
+  args: { after: v.optional(v.string()), limit: v.number() },
+  returns: v.object({ sessions: v.array(sessionTotals), next: v.union(v.string(), v.null()) }),
+  handler: async (ctx, { after, limit }) => {
+    await requireService(ctx);
+    if (limit > MOST_SCANNED) throw refusal('VALIDATION_FAILED', `A page has at most ${MOST_SCANNED}, not ${limit}.`);
+    const { page, isDone, continueCursor } = await ctx.db
+      .query('sessions')
+      .withIndex('by_project_and_session')
+      .paginate({ cursor: after ?? null, numItems: limit });
+    return { sessions: page.map(viewTotals), next: isDone ? null : continueCursor };
+  },
+});
+
 /**
- * Service. Sums the current assets of the session and its scenes, a page a transaction: the caller starts with
- * `sum` zero and no cursor, and hands back what it got until `cursor` is null; then the totals are written. What is
- * committed meanwhile may be missed until the next recount.
+ * Service. Sums the current assets of the session and its scenes, a page a call: the caller starts with `sum` zero and no
+ * cursor, and hands back what it got until `cursor` is null. A session that does not exist has none.
+ */
+export const count = query({
+  args: countStep,
+  returns: countResult,
+  handler: async (ctx, step) => {
+    await requireService(ctx);
+    return countPage(ctx, step);
+  },
+});
+
+/**
+ * Service. The same, and at its end the totals are written where they differ. What is committed meanwhile may be missed
+ * until the next recount.
  */
 export const recount = mutation({
-  args: {
-    project: v.string(),
-    session: v.string(),
-    cursor: v.union(v.string(), v.null()),
-    sum: v.object({ size: v.number(), count: v.number() }),
-  },
-  returns: v.object({
-    cursor: v.union(v.string(), v.null()),
-    sum: v.object({ size: v.number(), count: v.number() }),
-  }),
-  handler: async (ctx, { project, session, cursor, sum }) => {
+  args: countStep,
+  returns: countResult,
+  handler: async (ctx, step) => {
     await requireService(ctx);
-    const row = await findSession(ctx, project, session);
-    if (!row) throw refusal('NOT_FOUND', `There is no session ${session} in project ${project}.`);
-    const { page, isDone, continueCursor } = await ctx.db
-      .query('assets')
-      .withIndex('by_project_and_session_and_current', (q) =>
-        q.eq('project', project).eq('session', session).eq('current', true),
-      )
-      .paginate({ cursor, numItems: RECOUNT_PAGE });
-    const size = page.reduce((total, asset) => total + (asset.size ?? 0), sum.size);
-    const count = sum.count + page.length;
-    if (isDone) await ctx.db.patch(row._id, { totalAssetSize: size, assetCount: count });
-    return { cursor: isDone ? null : continueCursor, sum: { size, count } };
+    const result = await countPage(ctx, step);
+    if (result.cursor === null) await writeTotals(ctx, step, result.sum);
+    return result;
   },
 });

@@ -1,8 +1,9 @@
 import { type Infer, v } from 'convex/values';
 import type { Doc, Id } from '../_generated/dataModel.js';
 import type { MutationCtx } from '../_generated/server.js';
+import { findApiKey } from './api_keys.ts';
 import { findAsset, findAssets } from './assets.ts';
-import { type CommitItem, readCommitItem } from './commit_item.ts';
+import { type CommitItem, type ReadItem, readCommitItem } from './commit_item.ts';
 import { type AssetFields, type References, readyFields, referencesOf, referenceTo } from './commit_rows.ts';
 import { assetsState, type Entity, entityOpener, REFERENCE_FIELD } from './entities.ts';
 import type { AssetReference, AssetType, EntityRef, ReplacedVersion } from './fields.ts';
@@ -26,6 +27,8 @@ interface Work {
   readonly open: (ref: EntityRef) => Promise<Entity>;
   readonly rows: Map<string, { id: Id<'assets'> | undefined; fields: AssetFields; changed: boolean }>;
   readonly entities: Map<Entity['_id'], EntityWork>;
+  /** When the key of that id was revoked; never, when it was not or is no key. */
+  readonly revokedAt: (keyId: string) => Promise<number>;
   readonly now: number;
 }
 
@@ -38,9 +41,9 @@ interface EntityWork {
 }
 
 /**
- * Makes each item's asset `ready`, in the order given, each with its own result. Versions count per entity and
- * type; `current` moves only to a higher `acceptedSeq`. An item already committed answers as the first
- * time. With `only`, items of another entity are refused.
+ * Makes each item's asset `ready`, in the order of acceptance, each with its own result. Versions count per entity and
+ * type; `current` moves only to a higher `acceptedSeq`. An item already committed answers as the first time; one withdrawn
+ * since becomes ready again under its version. With `only`, items of another entity are refused.
  */
 export async function commitAssets(
   ctx: MutationCtx,
@@ -49,22 +52,37 @@ export async function commitAssets(
 ): Promise<CommitResult[]> {
   const read = raw.map(readCommitItem);
   const ids = read.flatMap((one) => ('item' in one ? [one.item.facts.assetId] : []));
-  const work: Work = { ctx, open: entityOpener(ctx), rows: new Map(), entities: new Map(), now: Date.now() };
+  const work: Work = {
+    ctx,
+    open: entityOpener(ctx),
+    rows: new Map(),
+    entities: new Map(),
+    revokedAt: revocations(ctx),
+    now: Date.now(),
+  };
   for (const row of (await findAssets(ctx, ids)).values()) keep(work, row);
 
-  const results: CommitResult[] = [];
-  for (const one of read) {
-    if (!('item' in one)) results.push(refused(one.assetId, 'VALIDATION_FAILED', one.problem));
-    else if (only && !sameEntity(only, one.item.facts.entity)) {
-      results.push(refused(one.item.facts.assetId, 'VALIDATION_FAILED', 'facts.entity: not the entity of this call'));
-    } else results.push(await commitOne(work, one.item));
-  }
+  const results = new Map<ReadItem, CommitResult>();
+  for (const one of inOrderOfAcceptance(read)) results.set(one, await judge(work, one, only));
   await write(work);
-  return results;
+  return read.flatMap((one) => results.get(one) ?? []);
+}
+
+function inOrderOfAcceptance(read: readonly ReadItem[]): ReadItem[] {
+  const seq = (one: ReadItem) => ('item' in one ? one.item.facts.acceptedSeq : 0);
+  return [...read].sort((a, b) => seq(a) - seq(b));
+}
+
+async function judge(work: Work, one: ReadItem, only?: EntityRef): Promise<CommitResult> {
+  if (!('item' in one)) return refused(one.assetId, 'VALIDATION_FAILED', one.problem);
+  if (only && !sameEntity(only, one.item.facts.entity)) {
+    return refused(one.item.facts.assetId, 'VALIDATION_FAILED', 'facts.entity: not the entity of this call');
+  }
+  return commitOne(work, one.item);
 }
 
 async function commitOne(work: Work, item: CommitItem): Promise<CommitResult> {
-  const { assetId, entity: ref, assetType, acceptedSeq } = item.facts;
+  const { assetId, entity: ref, assetType, acceptedSeq, createdBy, createdAt } = item.facts;
   const known = work.rows.get(assetId);
   if (known) {
     const { status, version, becameCurrent, type } = known.fields;
@@ -76,15 +94,27 @@ async function commitOne(work: Work, item: CommitItem): Promise<CommitResult> {
     if (status === 'error' && known.fields.error?.code === 'CANCELLED') {
       return refused(assetId, 'CANCELLED', 'The upload was cancelled before it was committed.');
     }
-    if (version !== undefined) return { assetId, ok: true, version, current: becameCurrent ?? false };
+    if (version !== undefined && !sameBytes(known.fields, item.stored)) {
+      return refused(assetId, 'CHECKSUM_MISMATCH', 'The asset was committed before with other bytes.');
+    }
+    if (status === 'ready' && version !== undefined) {
+      return { assetId, ok: true, version, current: becameCurrent ?? false };
+    }
+  }
+  if ((await work.revokedAt(createdBy)) <= createdAt) {
+    return refused(assetId, 'FORBIDDEN', 'The key that sent the upload had been revoked before.');
   }
 
   const target = await entityWork(work, ref);
   const head = target.heads[assetType] ?? { version: 0, currentSeq: 0 };
-  const version = head.version + 1;
+  // One that was withdrawn keeps its version.
+  const version = known?.fields.version ?? head.version + 1;
   const current = acceptedSeq > head.currentSeq;
-  target.heads[assetType] = { version, currentSeq: Math.max(head.currentSeq, acceptedSeq) };
-  target.commits += 1;
+  target.heads[assetType] = {
+    version: Math.max(head.version, version),
+    currentSeq: Math.max(head.currentSeq, acceptedSeq),
+  };
+  if (version > head.version) target.commits += 1;
 
   const fields = readyFields(item, target.entity._id, version, current, known?.fields);
   work.rows.set(assetId, { id: known?.id, fields, changed: true });
@@ -140,6 +170,20 @@ async function write({ ctx, rows, entities }: Work): Promise<void> {
       await ctx.db.patch(entity._id, { ...change, ...counted });
     } else await ctx.db.patch(entity._id, change);
   }
+}
+
+/** Reads each key once. */
+function revocations(ctx: MutationCtx): Work['revokedAt'] {
+  const known = new Map<string, Promise<number>>();
+  return (keyId) => {
+    const revokedAt = known.get(keyId) ?? findApiKey(ctx, keyId).then((key) => key?.revokedAt ?? Infinity);
+    known.set(keyId, revokedAt);
+    return revokedAt;
+  };
+}
+
+function sameBytes(row: AssetFields, { checksum, size }: CommitItem['stored']): boolean {
+  return row.checksum === checksum && row.size === size;
 }
 
 function keep(work: Work, { _id, _creationTime, ...fields }: Doc<'assets'>): void {

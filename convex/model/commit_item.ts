@@ -45,8 +45,10 @@ const commitItem = z
   });
 export type CommitItem = z.output<typeof commitItem>;
 
+export type ReadItem = { readonly item: CommitItem } | { readonly assetId: string; readonly problem: string };
+
 /** The item, or why it cannot be committed: every wrong field in one sentence. */
-export function readCommitItem(raw: unknown): { item: CommitItem } | { assetId: string; problem: string } {
+export function readCommitItem(raw: unknown): ReadItem {
   const read = commitItem.safeParse(raw);
   if (read.success) return { item: read.data };
   const named = z.object({ facts: z.object({ assetId: z.string() }) }).safeParse(raw);

@@ -43,6 +43,23 @@ export function referenceTo({ facts, stored, url, uploadedAt }: CommitItem, vers
   return { assetId, version, s3Key, ...url, contentType, size, checksum, uploadedAt };
 }
 
+/** The same of a row that is ready. */
+export function referenceOf(row: Doc<'assets'>): AssetReference {
+  const {
+    assetId,
+    s3Key,
+    s3Url,
+    urlExpiresAt,
+    contentType,
+    version = 0,
+    size = 0,
+    checksum = '',
+    uploadedAt = 0,
+  } = row;
+  const url = s3Url !== undefined && urlExpiresAt !== undefined ? { s3Url, urlExpiresAt } : {};
+  return { assetId, version, s3Key, ...url, contentType, size, checksum, uploadedAt };
+}
+
 /** What the entity shows now, by type. */
 export function referencesOf(entity: Entity): References {
   const found: References = {};

@@ -84,7 +84,10 @@ export const replacedVersion = v.object({
 });
 export type ReplacedVersion = Infer<typeof replacedVersion>;
 
-/** Per type: the last version given, and the highest acceptedSeq that ever became current. Neither falls when rows go. */
+/**
+ * Per type: the last version given, and the highest acceptedSeq that became current. Neither falls when rows
+ * are deleted; a withdrawal takes `currentSeq` back to what is shown instead.
+ */
 export const heads = v.record(v.string(), v.object({ version: v.number(), currentSeq: v.number() }));
 
 /** Callers' own ids of what an asset belongs to; without `scene` it is the session itself. */
@@ -166,6 +169,14 @@ export const flag = v.object({
   percentage: v.number(),
   environments: v.optional(v.array(v.string())),
   projects: v.optional(v.array(v.string())),
+});
+
+/** An object that is kept out of service under another key than `s3Key`, which it had, and why. */
+export const quarantinedObject = v.object({
+  s3Key: v.string(),
+  assetId: v.optional(v.string()),
+  reason: errorFacts,
+  at: v.number(),
 });
 
 /** Who did what to what. `kind` of an actor is `agent`, `viewer`, `admin` or `service`; new ones need no deploy. */

@@ -1,2 +1,2 @@
 /** Version of these functions: that of the package they come with. */
-export const VERSION = '0.1.0';
+export const VERSION = '0.2.0';

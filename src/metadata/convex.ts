@@ -1,9 +1,10 @@
 import { ConvexHttpClient } from 'convex/browser';
 import { type FunctionArgs, type FunctionReference, type FunctionReturnType, getFunctionName } from 'convex/server';
 import { api } from '#convex/_generated/api.js';
-import { AppError, isErrorCode } from '#errors';
+import { AppError } from '#errors';
+import { toApiKey, toCommitResult, toQuarantined, toRow } from './convex-answers.ts';
 import { convexFetch, toMetadataError } from './convex-errors.ts';
-import { type ApiKey, type AssetRow, type CommitResult, type Metadata, SCOPES } from './metadata.ts';
+import type { Metadata } from './metadata.ts';
 import { wire, withDetailsText, withMetadataText } from './wire.ts';
 
 interface ConvexMetadataOptions {
@@ -20,7 +21,7 @@ interface ConvexMetadataOptions {
 
 type Query = FunctionReference<'query'>;
 type Mutation = FunctionReference<'mutation'>;
-type AssetView = FunctionReturnType<typeof api.assets.getMany>[number];
+type CountStep = FunctionReturnType<typeof api.sessions.count>;
 
 /** The metadata port on Convex, real or embedded: calls the functions of `convex/` with the service's token. */
 export function createConvexMetadata(options: ConvexMetadataOptions): Metadata {
@@ -53,6 +54,29 @@ export function createConvexMetadata(options: ConvexMetadataOptions): Metadata {
       const answer = await query(api.assets.getAssetsByEntity, { ...wire(entity), ...wire(chosen), paginationOpts });
       return { assets: answer.page.map(toRow), next: answer.isDone ? undefined : answer.continueCursor };
     },
+    scanAssets: async (prefix, page) => {
+      const { assets, next } = await query(api.assets.scan, { prefix, ...wire(page) });
+      return { assets, next: next ?? undefined };
+    },
+    withdraw: (items) => mutation(api.assets.withdraw, { items: wire(items) }),
+    scanSessions: async (page) => {
+      const { sessions, next } = await query(api.sessions.scan, wire(page));
+      return { sessions, next: next ?? undefined };
+    },
+    countSession: async (project, session, { write }) => {
+      let step: CountStep = { cursor: null, sum: { size: 0, count: 0 } };
+      do {
+        const args = { project, session, ...step };
+        step = write ? await mutation(api.sessions.recount, args) : await query(api.sessions.count, args);
+      } while (step.cursor !== null);
+      return step.sum;
+    },
+    putQuarantined: async (objects) => void (await mutation(api.quarantine.put, { objects: wire(objects) })),
+    listQuarantined: async (page) => {
+      const { objects, next } = await query(api.quarantine.list, wire(page));
+      return { objects: objects.map(toQuarantined), next: next ?? undefined };
+    },
+    removeQuarantined: async (keys) => void (await mutation(api.quarantine.remove, { s3Keys: [...keys] })),
     upsertSession: (project, session, fields) => mutation(api.sessions.upsert, { project, session, ...wire(fields) }),
     upsertScene: (project, session, scene, fields) =>
       mutation(api.scenes.upsert, { project, session, scene, ...wire(fields) }),
@@ -83,20 +107,4 @@ function refusedBy(fn: Query | Mutation): (thrown: unknown) => never {
   return (thrown) => {
     throw toMetadataError(nameOf(fn), thrown);
   };
-}
-
-function toCommitResult(result: FunctionReturnType<typeof api.assets.batchUpdateAssets>[number]): CommitResult {
-  if (result.ok) return result;
-  const { code, message } = result.error;
-  const error = new AppError(isErrorCode(code) ? code : 'METADATA_REJECTED', message);
-  return { assetId: result.assetId, ok: false, error: error.toFacts() };
-}
-
-function toRow({ error, metadata, ...view }: AssetView): AssetRow {
-  const row = { ...view, metadata: JSON.parse(metadata) as AssetRow['metadata'] };
-  return error ? { ...row, error: { ...error, code: isErrorCode(error.code) ? error.code : 'INTERNAL' } } : row;
-}
-
-function toApiKey(key: FunctionReturnType<typeof api.apiKeys.find>): ApiKey | undefined {
-  return key ? { ...key, scopes: SCOPES.filter((scope) => key.scopes.includes(scope)) } : undefined;
 }

@@ -14,6 +14,7 @@ const modules = {
   '../../convex/flags.ts': () => import('#convex/flags.ts'),
   '../../convex/health.ts': () => import('#convex/health.ts'),
   '../../convex/members.ts': () => import('#convex/members.ts'),
+  '../../convex/quarantine.ts': () => import('#convex/quarantine.ts'),
   '../../convex/scenes.ts': () => import('#convex/scenes.ts'),
   '../../convex/sessions.ts': () => import('#convex/sessions.ts'),
 };

@@ -3,8 +3,10 @@ import { describeAccess } from './convex/access.ts';
 import { describeAudit } from './convex/audit.ts';
 import { describeCommits } from './convex/commits.ts';
 import { describeRecords } from './convex/records.ts';
+import { describeScans } from './convex/scans.ts';
 import { type Backend, type Served, serve } from './convex/served.ts';
 import { describeStatuses } from './convex/statuses.ts';
+import { describeWithdrawals } from './convex/withdrawals.ts';
 
 /** What the functions of `convex/` promise, whatever serves them. */
 export function convexFunctionsContract(name: string, open: () => Promise<Backend>): void {
@@ -21,6 +23,8 @@ export function convexFunctionsContract(name: string, open: () => Promise<Backen
     };
     describeCommits(now);
     describeStatuses(now);
+    describeWithdrawals(now);
+    describeScans(now);
     describeRecords(now);
     describeAudit(now);
     describeAccess(now);

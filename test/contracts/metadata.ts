@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ApiKey, AuditEntry, Metadata } from '#metadata/metadata.ts';
 import packageJson from '#package' with { type: 'json' };
 import { someCommit, someFacts, someScene, someUpdate } from '../asset-facts.ts';
+import { describeRepairs } from './metadata-repairs.ts';
 
 /** The promises of the metadata port, for any adapter. */
 export function metadataContract(
@@ -145,6 +146,8 @@ export function metadataContract(
       const many = Array.from({ length: 201 }, () => ({ ...entry, entryId: randomUUID() }));
       await expect(metadata.appendAudit(many)).rejects.toMatchObject({ code: 'METADATA_REJECTED' });
     });
+
+    describeRepairs(() => metadata);
 
     it('refuses a call as a whole with METADATA_REJECTED', async () => {
       const items = Array.from({ length: 501 }, () => someCommit(someScene()));

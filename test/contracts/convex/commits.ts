@@ -99,6 +99,45 @@ export function describeCommits(served: () => Served): void {
       }
     });
 
+    it('give versions in the order of acceptance within one call', async () => {
+      const scene = someScene();
+      const items = [3, 1, 2].map((acceptedSeq) => someCommit(scene, { acceptedSeq }));
+      const results = await served().commit(items);
+      expect(results.map(({ assetId }) => assetId)).toEqual(items.map(({ facts }) => facts.assetId));
+      expect(results).toMatchObject([3, 1, 2].map((version) => ({ ok: true, version, current: true })));
+      expect(await served().watch(scene)).toMatchObject({ videoAsset: { version: 3 } });
+    });
+
+    it('refuse other bytes for an asset that was committed', async () => {
+      const item = someCommit(someScene());
+      await served().commit([item]);
+      for (const other of [{ checksum: 'cd'.repeat(32) }, { size: 1_235 }]) {
+        const wrong = { ...item, stored: { ...item.stored, ...other } };
+        expect(await served().commit([wrong])).toMatchObject([{ ok: false, error: { code: 'CHECKSUM_MISMATCH' } }]);
+      }
+      const row = await served().service.query(api.assets.get, { assetId: item.facts.assetId });
+      expect(row).toMatchObject({ status: 'ready', checksum: item.stored.checksum, size: 1_234 });
+    });
+
+    it('refuse what a key sent that had been revoked', async () => {
+      const scene = someScene();
+      const keyId = scene.project;
+      const key = { keyId, secretHash: 'h', name: 'agent', scopes: [], createdAt: 1, revokedAt: 1_000 };
+      const sent = (createdAt: number, acceptedSeq: number) =>
+        someCommit(scene, { createdBy: keyId, createdAt, acceptedSeq });
+      const before = sent(999, 1);
+      await served().commit([before]);
+      await served().service.mutation(api.apiKeys.put, key);
+      const results = await served().commit([before, sent(999, 2), sent(1_000, 3), sent(1_001, 4)]);
+      expect(results).toMatchObject([
+        { ok: true, version: 1 },
+        { ok: true, version: 2 },
+        { ok: false, error: { code: 'FORBIDDEN' } },
+        { ok: false, error: { code: 'FORBIDDEN' } },
+      ]);
+      expect(await served().watch(scene)).toMatchObject({ assetVersion: 2, videoAsset: { version: 2 } });
+    });
+
     it('judge each item by itself: a bad one harms no other', async () => {
       const scene = someScene();
       const good = someCommit(scene);
