@@ -3,14 +3,14 @@ import type { AppError } from '#errors';
 import type { PackFile } from '#queues/catalog.ts';
 import { LockLostError } from '#queues/job-facts.ts';
 import { toJobError } from '#queues/redis-errors.ts';
-import type { Run } from './run.ts';
+import { Interrupted, type Run } from './run.ts';
 
 /** How far a file has come in this start. */
 export type Stage =
   | { readonly file: PackFile; readonly stored: StoredFacts }
   | { readonly file: PackFile; readonly error: AppError };
 
-/** Keeps an error with its file, so that it does not stop the pack's others; an abort stops them all. */
+/** Keeps an error with its file, so that it does not stop the pack's others. Throws when the run is interrupted. */
 export async function attempt(run: Run, file: PackFile, work: () => Promise<StoredFacts>): Promise<Stage> {
   run.signal.throwIfAborted();
   try {
@@ -20,9 +20,9 @@ export async function attempt(run: Run, file: PackFile, work: () => Promise<Stor
   }
 }
 
-/** What was thrown as an error of ours; throws it on when this run is over because the job is another's. */
+/** What was thrown as an error of ours; throws it on when this run is over and its job is not. */
 export function errorOf(run: Run, thrown: unknown): AppError {
   run.signal.throwIfAborted();
-  if (thrown instanceof LockLostError) throw thrown;
+  if (thrown instanceof LockLostError || thrown instanceof Interrupted) throw thrown;
   return toJobError(thrown);
 }

@@ -4,9 +4,10 @@ import type { StatusUpdate } from '#metadata/metadata.ts';
 import type { Metrics } from '#metrics';
 import type { Batches, FileEnd } from '#queues/batches.ts';
 import { cancelledError } from '#queues/cancellations.ts';
-import { toJobError } from '#queues/redis-errors.ts';
 import type { StoredFile, StoredFiles } from '#queues/stored-files.ts';
 import type { Store } from '#storage/store.ts';
+import { unlessAborted } from '#storage/unless-aborted.ts';
+import { errorOf } from './attempt.ts';
 import { type CancelPorts, cancelFiles } from './cancel-files.ts';
 import { type CommitPorts, commitStored } from './commit-stored.ts';
 import { deleteNeedless } from './delete-needless.ts';
@@ -44,6 +45,7 @@ export async function commitBatch(ports: BatchCommitPorts, batchId: string, run:
   const waiting = await storedFiles.list(batchId);
   for (let at = 0; at < waiting.length; at += SLICE) {
     run.signal.throwIfAborted();
+    run.park.throwIfAborted();
     const files = await storedFiles.get(batchId, waiting.slice(at, at + SLICE));
     const left = await commitSlice(ports, batchId, files, run);
     refused.push(...left.refused);
@@ -83,7 +85,7 @@ async function commitSlice(
     );
   }
   const left = files.filter(({ facts }) => !cancelled.has(facts.jobId));
-  const ends = [...given, ...(await Promise.all(left.map((file) => commitOne(ports, file))))];
+  const ends = [...given, ...(await Promise.all(left.map((file) => commitOne(ports, file, run))))];
   const isAway = ({ end }: End) => end !== 'ready' && end.unavailable;
   const undeleted = await finish(
     ports,
@@ -100,12 +102,12 @@ async function commitSlice(
   return { refused: ends.flatMap(({ end }) => (end === 'ready' || end.code === 'CANCELLED' ? [] : [end])), undeleted };
 }
 
-async function commitOne(ports: BatchCommitPorts, file: StoredFile): Promise<End> {
+async function commitOne(ports: BatchCommitPorts, file: StoredFile, run: Run): Promise<End> {
   try {
-    await commitStored(ports, file);
+    await unlessAborted(run.signal, commitStored(ports, file));
     return { file, end: 'ready' };
   } catch (thrown) {
-    return { file, end: toJobError(thrown) };
+    return { file, end: errorOf(run, thrown) };
   }
 }
 

@@ -1,32 +1,52 @@
 import type { Worker } from 'bullmq';
+import { Interrupted } from './run.ts';
 
-/** Why a run is aborted; the run's signal carries one of them as its reason. */
-export const PARKED = 'parked: the worker shuts down';
-const LOCK_LOST = 'lost: the lock of the job is gone';
+/** Watches the locks of the jobs that run. A worker whose lock is gone learns nothing by itself. */
+export interface LockWatch {
+  /** Begins to watch a job that was taken just now. The signal is aborted with `Interrupted` once its lock is gone. */
+  hold(jobId: string): AbortSignal;
+  letGo(jobId: string): void;
+  stop(): void;
+}
 
 /**
- * A worker whose lock is gone learns nothing by itself. This cancels a job when its renewal failed, and,
- * should Redis not even answer, when its lock is older than `lockDuration` by `now`, a clock that never jumps.
+ * A lock is gone when its renewal failed, or, should Redis not even answer, when it is older than `lockDuration` by
+ * `now`, a clock in milliseconds that never jumps.
  */
-export function watchLocks(worker: Worker, lockDuration: number, now: () => number): { stop(): void } {
-  const renewedAt = new Map<string, number>();
-  worker.on('active', (job) => renewedAt.set(job.id ?? '', now()));
-  worker.on('completed', (job) => renewedAt.delete(job.id ?? ''));
-  worker.on('failed', (job) => renewedAt.delete(job?.id ?? ''));
+export function watchLocks(worker: Worker, lockDuration: number, now: () => number): LockWatch {
+  const held = new Map<string, { renewedAt: number; readonly gone: AbortController }>();
+  const lose = (jobId: string, why: Interrupted['why']) => {
+    held.get(jobId)?.gone.abort(new Interrupted(why));
+    held.delete(jobId);
+  };
   worker.on('locksRenewed', ({ jobIds }) => {
-    for (const jobId of jobIds) renewedAt.set(jobId, now());
+    for (const jobId of jobIds) {
+      const lock = held.get(jobId);
+      if (lock) lock.renewedAt = now();
+    }
   });
   worker.on('lockRenewalFailed', (jobIds) => {
-    for (const jobId of jobIds) cancel(jobId);
+    for (const jobId of jobIds) lose(jobId, 'lost');
   });
 
-  const cancel = (jobId: string) => {
-    renewedAt.delete(jobId);
-    worker.cancelJob(jobId, LOCK_LOST);
+  let lookedAt = now();
+  const look = () => {
+    // It was this process that stood still then, and not Redis.
+    const stoodStill = now() - lookedAt > lockDuration / 2;
+    lookedAt = now();
+    for (const [jobId, { renewedAt }] of held) {
+      if (lookedAt - renewedAt > lockDuration) lose(jobId, stoodStill ? 'lost' : 'cut off');
+    }
   };
-  const timer = setInterval(() => {
-    for (const [jobId, at] of renewedAt) if (now() - at > lockDuration) cancel(jobId);
-  }, lockDuration / 10);
+  const timer = setInterval(look, lockDuration / 10);
   timer.unref();
-  return { stop: () => clearInterval(timer) };
+  return {
+    hold(jobId) {
+      const gone = new AbortController();
+      held.set(jobId, { renewedAt: now(), gone });
+      return gone.signal;
+    },
+    letGo: (jobId) => void held.delete(jobId),
+    stop: () => clearInterval(timer),
+  };
 }

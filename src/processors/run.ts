@@ -25,6 +25,20 @@ export interface Run {
   progress(fraction: number): void;
 }
 
+/**
+ * Why a run is stopped before its end; both its signals carry one as their reason. `parked`: the worker shuts down.
+ * `lost`: the lock of the job is gone. `cut off`: Redis gave no answer for as long as the lock lasts.
+ */
+export class Interrupted extends Error {
+  override readonly name = 'Interrupted';
+  readonly why: 'parked' | 'lost' | 'cut off';
+
+  constructor(why: Interrupted['why']) {
+    super(`The run was stopped: ${why}.`);
+    this.why = why;
+  }
+}
+
 /** How a start of a job ended. Anything thrown instead is a fault of ours and counts as a failed attempt. */
 export type Outcome =
   | { readonly end: 'done' }

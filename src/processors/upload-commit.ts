@@ -1,3 +1,4 @@
+import { unlessAborted } from '#storage/unless-aborted.ts';
 import { attempt, type Stage } from './attempt.ts';
 import { commitStored } from './commit-stored.ts';
 import type { Outcome } from './run.ts';
@@ -37,7 +38,7 @@ function commitFiles({ ports, pack, run, state }: UploadParts, stages: readonly 
       return attempt(run, file, async () => {
         const facts = assetFacts(pack, file, run.jobId);
         const tries = { attempt: state.triesOf(file.assetId) + 1, maxAttempts: run.maxAttempts };
-        await commitStored(ports, { facts, stored, ...tries });
+        await unlessAborted(run.signal, commitStored(ports, { facts, stored, ...tries }));
         return stored;
       });
     }),

@@ -54,7 +54,12 @@ function storeOne(store: ReturnType<typeof open>) {
   return storeFile(
     {
       ports: { store, allowance: { baseMs: BASE_MS, bytesPerSecond: 100 }, openOrigin: async () => pieces(bytes) },
-      ...{ pack: { files: [file, file] }, run: { lane: 'small' }, state: {}, reporter: { progress: () => undefined } },
+      ...{
+        pack: { files: [file, file] },
+        run: { lane: 'small', park: new AbortController().signal },
+        state: {},
+        reporter: { progress: () => undefined },
+      },
       signal: new AbortController().signal,
     } as unknown as Parameters<typeof storeFile>[0],
     file as unknown as Parameters<typeof storeFile>[1],

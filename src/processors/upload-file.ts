@@ -20,6 +20,7 @@ export async function storeFile(parts: UploadParts, file: PackFile): Promise<Sto
   // The store says nothing of a copy while it makes it.
   if (whole && file.size !== undefined) time.moved(file.size);
   const signal = AbortSignal.any([parts.signal, time.signal]);
+  const opening = AbortSignal.any([signal, run.park]);
   let waitsFor: 'origin' | 'store' = whole ? 'store' : 'origin';
   let answered = false;
   const options = {
@@ -31,6 +32,7 @@ export async function storeFile(parts: UploadParts, file: PackFile): Promise<Sto
     metadata: { 'asset-id': file.assetId },
     lock: file.lock,
     signal,
+    park: run.park,
     // Several parts travel at once, and none counts before all of it is there: what was read is on its way.
     onRead: (bytes: number) => time.moved(bytes),
     onWait(whom: 'origin' | 'store') {
@@ -47,7 +49,7 @@ export async function storeFile(parts: UploadParts, file: PackFile): Promise<Sto
   try {
     const stored = whole
       ? await copyTyped(ports.store, origin.key, s3Key, options).catch(missingOrigin)
-      : await putTyped(ports.store, s3Key, await unlessAborted(signal, ports.openOrigin(file)), options);
+      : await putTyped(ports.store, s3Key, await unlessAborted(opening, ports.openOrigin(file)), options);
     if (file.size !== undefined && stored.size !== file.size) {
       throw new AppError('SIZE_MISMATCH', `${file.filename} has ${stored.size} bytes, ${file.size} were announced.`);
     }

@@ -25,7 +25,8 @@ export interface UploadState {
    */
   readonly awaySince: number | undefined;
   journal(assetId: string): Journal;
-  writeStored(files: readonly (readonly [assetId: string, stored: StoredFacts])[]): Promise<void>;
+  /** Resolves when it is written, with those noted meanwhile. */
+  noteStored(assetId: string, stored: StoredFacts): Promise<void>;
   writeEnds(files: readonly FileEnd[]): Promise<void>;
   /** What keeps the job from its end, and when it is tried again; undefined for never. */
   writeTrouble(error: AppError, trouble?: Trouble): Promise<void>;
@@ -54,6 +55,7 @@ export async function readUploadState(facts: JobFacts, now: number): Promise<Upl
     await facts.write(reopened);
     fields = { ...fields, ...reopened };
   }
+  const notes = gathered(facts);
   const away = Number(fields.away ?? '');
   const wasTried = now - Number(fields[RETRY_FIELD] ?? '') <= UNTRIED;
   return {
@@ -69,12 +71,7 @@ export async function readUploadState(facts: JobFacts, now: number): Promise<Upl
     triesOf: (assetId) => Number(fields[`tries:${assetId}`] ?? 0),
     awaySince: away > 0 && wasTried ? away : undefined,
     journal: (assetId) => journalOf(facts, `part:${assetId}:`),
-    async writeStored(files) {
-      if (files.length === 0) return;
-      await facts.write(
-        Object.fromEntries(files.map(([assetId, stored]) => [`stored:${assetId}`, JSON.stringify(stored)])),
-      );
-    },
+    noteStored: (assetId, stored) => notes.write({ [`stored:${assetId}`]: JSON.stringify(stored) }),
     async writeEnds(files) {
       if (files.length === 0) return;
       await facts.write(
@@ -100,6 +97,26 @@ function reopen(fields: Readonly<Record<string, string>>): Record<string, string
   const tries = Object.keys(fields).filter((field) => field.startsWith('tries:'));
   const emptied = Object.fromEntries([...failed, ...tries].map((field) => [field, '']));
   return { ...emptied, over: '', away: '', generation: String(Number(fields.generation ?? 0) + 1) };
+}
+
+/** Writes fields one call after the other, each with all that came up during the one before. */
+function gathered(facts: JobFacts): Pick<JobFacts, 'write'> {
+  let fields: Record<string, string> = {};
+  let last = Promise.resolve();
+  let next: Promise<void> | undefined;
+  return {
+    write(more) {
+      Object.assign(fields, more);
+      next ??= last.then(() => {
+        const all = fields;
+        fields = {};
+        next = undefined;
+        return facts.write(all);
+      });
+      last = next.catch(() => undefined);
+      return next;
+    },
+  };
 }
 
 function journalOf(facts: JobFacts, prefix: string): Journal {

@@ -1,4 +1,5 @@
 import pLimit from 'p-limit';
+import type { StoredFacts } from '#domain';
 import type { Logger } from '#log';
 import type { Metrics } from '#metrics';
 import type { Batches } from '#queues/batches.ts';
@@ -106,13 +107,24 @@ async function awaitAcceptance(ports: UploadPorts, pack: Pack, run: Run): Promis
   return (await ports.batches.abandon(pack.batchId, pack.round)) ? { end: 'discarded' } : undefined;
 }
 
+/** Stores what is not in the store yet. Throws `Interrupted` once nothing is at hand any more. */
 async function storeFiles(parts: UploadParts, files: readonly PackFile[]): Promise<Stage[]> {
+  const atOnce = pLimit(STORED_AT_ONCE);
   const { run, state } = parts;
-  const stages = await pLimit(STORED_AT_ONCE).map(files, (file) =>
-    attempt(run, file, async () => state.storedOf(file.assetId) ?? (await storeFile(parts, file))),
-  );
-  await state.writeStored(stages.flatMap((stage) => ('stored' in stage ? [[stage.file.assetId, stage.stored]] : [])));
-  return stages;
+  const store = async (file: PackFile): Promise<StoredFacts> => {
+    const known = state.storedOf(file.assetId);
+    if (known) return known;
+    run.park.throwIfAborted();
+    const stored = await storeFile(parts, file);
+    await state.noteStored(file.assetId, stored);
+    return stored;
+  };
+  // Interrupted, it waits for what is at hand all the same: that is noted, and not sent again.
+  const ends = await Promise.allSettled(files.map((file) => atOnce(() => attempt(run, file, () => store(file)))));
+  return ends.map((end) => {
+    if (end.status === 'rejected') throw end.reason;
+    return end.value;
+  });
 }
 
 function outgrewLane(stages: readonly Stage[], run: Run): boolean {

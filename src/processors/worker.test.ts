@@ -2,14 +2,14 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { AppError } from '#errors';
 import { createLogger } from '#log';
 import { createMetrics } from '#metrics';
-import type { Pack } from '#queues/catalog.ts';
+import { JOBS, type Pack } from '#queues/catalog.ts';
 import { jobKey, jobOptions } from '#queues/lanes.ts';
 import { createPendingPacks } from '#queues/pending-packs.ts';
 import { createProducer, type JobView, type Producer } from '#queues/producer.ts';
 import { connectRedis, type RedisConnection, whenConnected } from '#redis/connection.ts';
 import { startRedis, type TestRedis } from '#test/redis.ts';
 import { until } from '#test/until.ts';
-import type { Outcome, Processor, Run } from './run.ts';
+import type { Outcome, Processor, Processors, Run } from './run.ts';
 import { type LaneWorker, startLaneWorker } from './worker.ts';
 
 const GRACE = 5_000;
@@ -66,11 +66,16 @@ const pack: Pack = {
   createdAt: 0,
 };
 
+/** No other job has anything to do. */
+const idle = Object.fromEntries(
+  Object.keys(JOBS).map((name) => [name, async () => ({ end: 'done' })]),
+) as unknown as Processors;
+
 function serve(upload: Processor<'upload'>): void {
   worker = startLaneWorker('small', {
     redis,
     prefix,
-    processors: { upload, 'batch-end': async () => ({ end: 'done' }), 'staging-expiry': async () => ({ end: 'done' }) },
+    processors: { ...idle, upload },
     pending: createPendingPacks(redis, prefix),
     log: createLogger({ logLevel: 'silent' }, 'test'),
     metrics: createMetrics(),

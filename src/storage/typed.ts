@@ -14,10 +14,18 @@ type Typed = PutOptions & {
  * `Store.put` under the media type that declaration and bytes agree on; the facts name it when only the bytes told.
  * Throws `CONTENT_TYPE_MISMATCH` before anything is stored.
  */
-export function putTyped(store: Store, key: string, source: Source, options: Typed): Promise<StoredFacts> {
-  return withHead(source, HEAD_BYTES, options.signal, (head, whole) =>
-    typed(head, options, (agreed) => store.put(key, whole, agreed)),
-  );
+export async function putTyped(store: Store, key: string, source: Source, options: Typed): Promise<StoredFacts> {
+  const { signal, park } = options;
+  // The stream lives on in the put, which itself knows when to park: only its beginning ends by that.
+  const opening = new AbortController();
+  const stop = () => opening.abort(park?.reason);
+  if (park?.aborted) stop();
+  park?.addEventListener('abort', stop, { once: true });
+  const begun = () => park?.removeEventListener('abort', stop);
+  return withHead(source, HEAD_BYTES, AbortSignal.any([signal, opening.signal]), (head, whole) => {
+    begun();
+    return typed(head, options, (agreed) => store.put(key, whole, agreed));
+  }).finally(begun);
 }
 
 /** The same for `Store.copy`, by the first bytes of what is copied. */
