@@ -110,8 +110,8 @@ export async function moveInto<T>(tree: Pick<DiskTree, 'ensure'>, directory: str
   }
 }
 
-/** A directory that is gone has no entries left to keep. */
-async function syncDirectory(directory: string): Promise<void> {
+/** Makes the entries of `directory` durable. One that is gone has none left to keep. */
+export async function syncDirectory(directory: string): Promise<void> {
   const handle = await open(directory).catch((error: unknown) => {
     if (isMissing(error)) return undefined;
     throw error;

@@ -1,75 +1,81 @@
-import { mkdir, opendir, readFile, rm, writeFile } from 'node:fs/promises';
+import { type FileHandle, open, opendir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { compareKeys } from './disk-list.ts';
-import { META_SUFFIX } from './disk-tree.ts';
+import { META_SUFFIX, syncDirectory } from './disk-tree.ts';
 import type { OpenUpload } from './store.ts';
 import { isMissing } from './system-error.ts';
 
 const openUpload = z.object({ key: z.string(), uploadId: z.uuid(), startedAt: z.number() });
 
-/** The folder of the puts that another process can go on with: the bytes of each, and beside them what it is. */
+/** The folder of the puts that another process can go on with: the bytes of each, and beside them a note of what it is. */
 export interface DiskUploads {
   /** The file of its bytes. */
   pathOf(uploadId: string): string;
-  /** Notes an upload whose file is made next. */
-  begin(upload: OpenUpload): Promise<void>;
-  /** Removes the bytes of an upload and the note of it; one that is not there is fine. */
-  end(uploadId: string): Promise<void>;
+  /** Notes an upload and makes its file, durably. */
+  begin(upload: OpenUpload): Promise<FileHandle>;
+  /** The file of an upload, undefined when it is gone. */
+  open(uploadId: string): Promise<FileHandle | undefined>;
+  /** Removes bytes and note of an upload of `key`; one that is not there is fine. */
+  end(upload: Pick<OpenUpload, 'key' | 'uploadId'>): Promise<void>;
+  /** `after` and `next` are places between uploads, for this method alone. */
   list(prefix: string, after: string, limit: number): Promise<{ uploads: OpenUpload[]; next?: string | undefined }>;
-  /** The note of an upload, undefined when there is none. */
-  find(uploadId: string): Promise<OpenUpload | undefined>;
+  /** True for a file of the folder that belongs to no upload. */
+  isStray(name: string): Promise<boolean>;
 }
 
-/** The uploads of a folder, which is made when the first one begins. */
+/** `folder` exists. */
 export function createDiskUploads(folder: string): DiskUploads {
   const pathOf = (uploadId: string) => join(folder, uploadId);
+  const notePathOf = (uploadId: string) => pathOf(uploadId) + META_SUFFIX;
 
   async function find(uploadId: string): Promise<OpenUpload | undefined> {
     if (!z.uuid().safeParse(uploadId).success) return undefined;
     try {
-      return openUpload.parse(JSON.parse(await readFile(pathOf(uploadId) + META_SUFFIX, 'utf8')));
+      return openUpload.parse(JSON.parse(await readFile(notePathOf(uploadId), 'utf8')));
     } catch (error) {
-      // What a crash cut short is no upload: its id was not told to anybody.
-      if (isMissing(error) || error instanceof SyntaxError || error instanceof z.ZodError) return undefined;
-      throw error;
+      // A note that a crash cut short is of an upload whose id nobody was told.
+      if (error instanceof SyntaxError || error instanceof z.ZodError) return undefined;
+      return orGone(error);
     }
+  }
+
+  /** Nothing can be said of an upload while its folder is gone, as when the disk is not mounted: ENOENT then. */
+  async function orGone(error: unknown): Promise<undefined> {
+    if (!isMissing(error)) throw error;
+    await stat(folder);
+    return undefined;
   }
 
   return {
     pathOf,
-    find,
     async begin(upload) {
-      await mkdir(folder, { recursive: true });
-      await writeFile(pathOf(upload.uploadId) + META_SUFFIX, JSON.stringify(upload), { flag: 'wx', flush: true });
+      await writeFile(notePathOf(upload.uploadId), JSON.stringify(upload), { flag: 'wx', flush: true });
+      const handle = await open(pathOf(upload.uploadId), 'wx+');
+      await syncDirectory(folder);
+      return handle;
     },
-    async end(uploadId) {
+    open: (uploadId) => open(pathOf(uploadId), 'r+').catch(orGone),
+    async end({ key, uploadId }) {
+      if ((await find(uploadId))?.key !== key) return;
       await rm(pathOf(uploadId), { force: true });
-      await rm(pathOf(uploadId) + META_SUFFIX, { force: true });
+      await rm(notePathOf(uploadId), { force: true });
     },
     async list(prefix, after, limit) {
-      const found = (await all(folder, find)).filter((upload) => upload.key.startsWith(prefix));
-      const rest = found.filter((upload) => compareKeys(place(upload), after) > 0).sort(byPlace);
-      const uploads = rest.slice(0, limit);
+      const found: OpenUpload[] = [];
+      for await (const { name } of await opendir(folder)) {
+        const upload = name.endsWith(META_SUFFIX) ? await find(idOf(name)) : undefined;
+        if (upload?.key.startsWith(prefix) && compareKeys(place(upload), after) > 0) found.push(upload);
+      }
+      const uploads = found.sort((a, b) => compareKeys(place(a), place(b))).slice(0, limit);
       const last = uploads.at(-1);
-      return { uploads, next: last && rest.length > limit ? place(last) : undefined };
+      return { uploads, next: last && found.length > limit ? place(last) : undefined };
     },
+    isStray: async (name) => (await find(idOf(name))) === undefined,
   };
 }
 
-async function all(folder: string, find: DiskUploads['find']): Promise<OpenUpload[]> {
-  const directory = await opendir(folder).catch((error: unknown) => {
-    if (isMissing(error)) return undefined;
-    throw error;
-  });
-  const found: OpenUpload[] = [];
-  for await (const { name } of directory ?? []) {
-    const upload = name.endsWith(META_SUFFIX) && (await find(name.slice(0, -META_SUFFIX.length)));
-    if (upload) found.push(upload);
-  }
-  return found;
-}
+const idOf = (name: string) => (name.endsWith(META_SUFFIX) ? name.slice(0, -META_SUFFIX.length) : name);
 
 /** Sorts by key and tells uploads of one key apart: a key has no zero byte, and none sorts before it. */
 const place = ({ key, uploadId }: OpenUpload) => `${key}\0${uploadId}`;
-const byPlace = (a: OpenUpload, b: OpenUpload) => compareKeys(place(a), place(b));

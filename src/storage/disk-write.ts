@@ -1,23 +1,15 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { constants, renameSync } from 'node:fs';
+import { constants, renameSync, statSync } from 'node:fs';
 import { copyFile, type FileHandle, link, open, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { StoredFacts } from '#domain';
 import { AppError } from '#errors';
+import type { Disk } from './disk-open.ts';
 import { type Meta, openObject } from './disk-read.ts';
-import { type DiskTree, META_SUFFIX, moveInto } from './disk-tree.ts';
-import type { DiskUploads } from './disk-uploads.ts';
-import { assertChecksum, assertSize, measure } from './measured.ts';
+import { META_SUFFIX, moveInto } from './disk-tree.ts';
+import { assertChecksum, assertSize, type Measured, measure } from './measured.ts';
 import type { PutOptions, Source } from './store.ts';
 import { systemCode } from './system-error.ts';
-
-/** Where the disk store works: `tree` holds the objects, `uploads` and `tmp` what is not yet one, on the same filesystem. */
-export interface Disk {
-  readonly tree: DiskTree;
-  readonly uploads: DiskUploads;
-  readonly tmp: string;
-  readonly clock: () => number;
-}
 
 /** Errors of `link` that only mean: not on this filesystem, or not once more. */
 const CANNOT_LINK = new Set(['EXDEV', 'EMLINK', 'EPERM', 'ENOTSUP']);
@@ -25,10 +17,19 @@ const READ_SIZE = 1024 * 1024;
 
 /** Writes a source to a temporary file, verifies what the disk holds, and moves it to its key. */
 export async function writeObject(disk: Disk, key: string, source: Source, options: PutOptions): Promise<StoredFacts> {
-  const path = disk.tree.pathOf(key);
+  disk.tree.pathOf(key);
   assertUnlocked(options);
+  return storeMeasured(disk, key, measure(source, options), options);
+}
+
+/** The same for bytes that are measured: `facts` are asked for once `chunks` came to its end. */
+export function storeMeasured(
+  disk: Disk,
+  key: string,
+  { chunks, facts }: { chunks: AsyncIterable<Buffer> | Iterable<Buffer>; facts: Measured['facts'] },
+  options: PutOptions,
+): Promise<StoredFacts> {
   return withTemp(disk, async (temp) => {
-    const { chunks, facts } = measure(source, options);
     const handle = await open(temp, 'wx+');
     try {
       await writeAll(handle, chunks, options.onProgress);
@@ -37,13 +38,13 @@ export async function writeObject(disk: Disk, key: string, source: Source, optio
     } finally {
       await handle.close();
     }
-    return publish(disk, key, temp, path, facts(), options);
+    return publish(disk, key, temp, facts(), options);
   });
 }
 
 /** Gives the bytes of `from` a second name, `to`: by a hard link, which costs no room, or else by copying. */
 export async function copyObject(disk: Disk, from: string, to: string, options: PutOptions): Promise<StoredFacts> {
-  const path = disk.tree.pathOf(to);
+  disk.tree.pathOf(to);
   assertUnlocked(options);
   const source = await openObject(disk.tree, from);
   if (source === undefined) throw new AppError('NOT_FOUND', 'There is no object to copy.', { details: { key: from } });
@@ -60,11 +61,11 @@ export async function copyObject(disk: Disk, from: string, to: string, options: 
     } finally {
       await handle.close();
     }
-    return publish(disk, to, temp, path, { size, checksum }, options);
+    return publish(disk, to, temp, { size, checksum }, options);
   });
 }
 
-function assertUnlocked({ lock }: PutOptions): void {
+export function assertUnlocked({ lock }: PutOptions): void {
   if (lock) throw new AppError('LOCK_NOT_APPLIED', 'A disk cannot keep an object from being deleted.');
 }
 
@@ -78,7 +79,11 @@ async function withTemp<T>(disk: Disk, work: (temp: string) => Promise<T>): Prom
 }
 
 /** Writes one chunk while the next is read and hashed. */
-async function writeAll(handle: FileHandle, chunks: AsyncIterable<Buffer>, onProgress: PutOptions['onProgress']) {
+async function writeAll(
+  handle: FileHandle,
+  chunks: AsyncIterable<Buffer> | Iterable<Buffer>,
+  onProgress: PutOptions['onProgress'],
+) {
   let written = 0;
   let writing = Promise.resolve(0);
   const write = async (chunk: Buffer) => {
@@ -99,7 +104,7 @@ async function writeAll(handle: FileHandle, chunks: AsyncIterable<Buffer>, onPro
 }
 
 /** SHA-256 of the first `size` bytes as the disk gives them back; `SIZE_MISMATCH` when they are fewer. */
-async function hashFile(
+export async function hashFile(
   handle: FileHandle,
   size: number,
   { signal, onProgress }: Pick<PutOptions, 'signal' | 'onProgress'>,
@@ -117,7 +122,7 @@ async function hashFile(
   return hash.digest('hex');
 }
 
-function assertHeld(held: string, expected: string): void {
+export function assertHeld(held: string, expected: string): void {
   if (held === expected) return;
   throw new AppError('CHECKSUM_MISMATCH', 'The disk gives back other bytes than were written to it.', {
     details: { expected, held },
@@ -134,14 +139,14 @@ async function linkOrCopy(from: string, temp: string): Promise<void> {
 }
 
 /** Makes a verified temporary file the object, its metadata first, and resolves once both survive a power cut. */
-async function publish(
+export async function publish(
   disk: Disk,
   key: string,
   temp: string,
-  path: string,
   facts: { size: number; checksum: string },
   { contentType, filename, metadata, signal }: PutOptions,
 ): Promise<StoredFacts> {
+  const path = disk.tree.pathOf(key);
   const meta: Meta = { ...facts, contentType, filename, metadata, lastModified: disk.clock() };
   await withTemp(disk, async (tempMeta) => {
     const handle = await open(tempMeta, 'wx');
@@ -154,6 +159,8 @@ async function publish(
     signal?.throwIfAborted();
     // Both renames at once: of two puts to one key, one wins with bytes and metadata alike.
     await moveInto(disk.tree, dirname(path), () => {
+      // Metadata may not come without its bytes, which another process may have taken.
+      statSync(temp);
       renameSync(tempMeta, path + META_SUFFIX);
       renameSync(temp, path);
     });

@@ -1,4 +1,4 @@
-import { mkdir, open, opendir, realpath, rm, stat, unlink } from 'node:fs/promises';
+import { open, rm, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { addAbortSignal } from 'node:stream';
 import pLimit from 'p-limit';
@@ -6,12 +6,15 @@ import { AppError } from '#errors';
 import { createDiskDirect } from './disk-direct.ts';
 import { onDisk } from './disk-errors.ts';
 import { walkKeys } from './disk-list.ts';
+import { type Disk, openDisk } from './disk-open.ts';
+import { abandonParts } from './disk-parts.ts';
 import { quarantineObject } from './disk-quarantine.ts';
 import { objectInfo, openObject } from './disk-read.ts';
-import { createDiskTree, META_SUFFIX } from './disk-tree.ts';
-import { createDiskUploads } from './disk-uploads.ts';
+import { putResumable } from './disk-resume.ts';
+import { META_SUFFIX } from './disk-tree.ts';
 import { signDiskUrl } from './disk-url.ts';
-import { copyObject, type Disk, writeObject } from './disk-write.ts';
+import { copyObject, writeObject } from './disk-write.ts';
+import { stopOf } from './journal.ts';
 import { assertKey } from './keys.ts';
 import { cutRange } from './range.ts';
 import type { ObjectInfo, Store } from './store.ts';
@@ -30,8 +33,6 @@ const PAGE = 1_000;
 const READ_SIZE = 256 * 1024;
 /** Files worked on at once in calls about many keys. */
 const PARALLEL = 16;
-/** A temporary file untouched for so long belongs to a process that crashed. */
-const ABANDONED_MS = 3_600_000;
 
 /**
  * The store on one machine's disk. An object becomes visible by rename, after its bytes were flushed, read back and
@@ -57,17 +58,19 @@ export function createDiskStore({ dir, urlSecret, clock }: DiskStoreOptions): St
   const store: Omit<Store, 'direct'> = {
     kind: 'disk',
     canLock: async () => false,
-    put: (key, source, options) => onDisk(async () => writeObject(await disk(), key, source, options), options.signal),
+    put: (key, source, { journal, ...options }) =>
+      journal
+        ? onDisk(async () => putResumable(await disk(), key, source, { ...options, journal }), stopOf(options))
+        : onDisk(async () => writeObject(await disk(), key, source, options), options.signal),
     copy: (from, to, options) => onDisk(async () => copyObject(await disk(), from, to, options), options.signal),
-    // A put that ended has no temporary file left, and one of a process that crashed is found at the next start.
-    abandon: async (key) => assertKey(key),
+    abandon: (key, journal) =>
+      onDisk(async () => {
+        assertKey(key);
+        await abandonParts(await disk(), key, journal);
+      }),
     listUploads: (prefix, { after = '', limit = PAGE } = {}) =>
       onDisk(async () => (await disk()).uploads.list(prefix, after, limit)),
-    abortUpload: ({ key, uploadId }) =>
-      onDisk(async () => {
-        const { uploads } = await disk();
-        if ((await uploads.find(uploadId))?.key === key) await uploads.end(uploadId);
-      }),
+    abortUpload: (upload) => onDisk(async () => (await disk()).uploads.end(upload)),
     quarantine: (key) => onDisk(async () => quarantineObject((await disk()).tree, key)),
     head: (key) => onDisk(() => head(key)),
 
@@ -145,17 +148,4 @@ export function createDiskStore({ dir, urlSecret, clock }: DiskStoreOptions): St
 /** Neither a missing file nor a folder is an object. */
 function ignoreNoObject(error: unknown): void {
   if (!isMissing(error) && systemCode(error) !== 'EISDIR') throw error;
-}
-
-async function openDisk(dir: string, clock: () => number): Promise<Disk> {
-  const tmp = join(dir, 'tmp');
-  await mkdir(tmp, { recursive: true });
-  await mkdir(join(dir, 'objects'), { recursive: true });
-  for await (const entry of await opendir(tmp)) {
-    const path = join(tmp, entry.name);
-    const found = await stat(path).catch(() => undefined);
-    if (found && found.mtimeMs < clock() - ABANDONED_MS) await rm(path, { force: true });
-  }
-  const uploads = createDiskUploads(join(dir, 'uploads'));
-  return { tree: createDiskTree(await realpath(join(dir, 'objects'))), uploads, tmp, clock };
 }
