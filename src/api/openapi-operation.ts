@@ -29,13 +29,16 @@ export type Routes = Readonly<Record<string, Route>>;
 /** What may go wrong with a body of JSON, and with a store that is read or written. */
 export const JSON_ERRORS = ['VALIDATION_FAILED', 'INVALID_JSON', 'TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE'] as const;
 export const STORE_ERRORS = [
-  ...(['STORE_ACCESS_DENIED', 'STORE_BUCKET_MISSING', 'STORE_REJECTED'] as const),
-  ...(['STORE_UNAVAILABLE', 'STORE_CREDENTIALS_EXPIRED'] as const),
+  ...(['STORE_ACCESS_DENIED', 'STORE_BUCKET_MISSING', 'STORE_REJECTED', 'STORE_FAILED'] as const),
+  ...(['STORE_UNAVAILABLE', 'STORE_CREDENTIALS_EXPIRED', 'STORE_CLOCK_SKEWED'] as const),
 ] as const;
 export const STORE_WRITE_ERRORS = [...STORE_ERRORS, 'STORE_FULL', 'ENCRYPTION_NOT_APPLIED'] as const;
 
 /** What a caller's key or token may come to: it is looked up in Convex. */
-const KEY_ERRORS = ['UNAUTHENTICATED', 'FORBIDDEN', 'METADATA_REJECTED', 'METADATA_UNAVAILABLE'] as const;
+const KEY_ERRORS = [
+  ...(['UNAUTHENTICATED', 'FORBIDDEN'] as const),
+  ...(['METADATA_REJECTED', 'METADATA_FAILED', 'METADATA_UNAVAILABLE'] as const),
+] as const;
 const SECURITY = { login: [{ login: [] }], none: [] };
 
 /** A route as OpenAPI says it. */

@@ -23,7 +23,8 @@ export async function checkConvex({ convexUrl: url, signingKey }: Config): Promi
     return [ok(`Convex answers at ${url}`), deployed, ok('takes tokens of the signing key')];
   } catch (thrown) {
     const { code, message, details } = thrown as Partial<AppError>;
-    const refused = code === 'METADATA_REJECTED' || details?.status === 401 || details?.status === 403;
+    const answered = code === 'METADATA_REJECTED' || code === 'METADATA_FAILED';
+    const refused = answered || details?.status === 401 || details?.status === 403;
     if (refused) return [error(`Convex at ${url} refuses us: ${message}`, DEPLOY)];
     return [asFinding('convex', thrown, `Start it, or correct CONVEX_URL (${url}).`)];
   }

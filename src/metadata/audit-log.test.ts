@@ -138,7 +138,7 @@ describe('the audit log', () => {
 
   it('hands back an entry that Convex refuses while it takes others, and keeps all when it refuses all', async () => {
     await record(targets(4));
-    answer = () => ({ refuse: 'No such function' });
+    answer = () => ({ refuse: "Could not find public function for 'audit:append'." });
     await expect(audit.flush()).rejects.toMatchObject({ code: 'METADATA_REJECTED' });
     expect([await audit.size(), refused]).toEqual([4, []]);
     answer = (entries) => (entries.some(({ target }) => target === 'j-2') ? { refuse: 'Validator' } : TAKEN);

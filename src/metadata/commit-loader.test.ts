@@ -65,15 +65,18 @@ describe('the commit loader', () => {
     expect(sorted()).toEqual([5, 5, 5, 5, 3]);
   });
 
-  it('halves a mutation refused as a whole until the culprit stands alone', async () => {
+  it.each([
+    ['refused', 'ArgumentValidationError', 'METADATA_REJECTED'],
+    ['failed', 'Server Error', 'METADATA_FAILED'],
+  ])('halves a mutation %s as a whole until the culprit stands alone', async (_, refuse, code) => {
     const items = files(16);
     const culprit = items[5]?.facts.assetId;
     const loader = await open((sent) =>
-      sent.some(({ facts }) => facts.assetId === culprit) ? { refuse: 'Too large' } : ready(sent),
+      sent.some(({ facts }) => facts.assetId === culprit) ? { refuse } : ready(sent),
     );
     const results = await Promise.all(items.map((item) => loader.commit(item)));
     const refused = results.filter((result) => !result.ok);
-    expect(refused).toMatchObject([{ assetId: culprit, error: { code: 'METADATA_REJECTED' } }]);
+    expect(refused).toMatchObject([{ assetId: culprit, error: { code } }]);
     expect(results).toHaveLength(16);
     expect(sizes()).toEqual([16, 8, 4, 4, 2, 1, 1, 2, 8]);
   });

@@ -1,13 +1,17 @@
 import { ConvexError } from 'convex/values';
 import { z } from 'zod';
-import { AppError } from '#errors';
+import { AppError, type ErrorCode } from '#errors';
+import { CONVEX_FAILURES, CONVEX_STATUSES } from './convex-failures.ts';
 
 /** The status Convex answers with when a function threw; the client reads the body of such an answer. */
 const FUNCTION_FAILED = 560;
-/** What Convex, or what stands before it, says of a request that would fail again: malformed, or too large. */
-const BAD_REQUEST: ReadonlySet<number> = new Set([400, 413]);
+/** Statuses of a request that would fail again. */
+const BAD_REQUEST = CONVEX_STATUSES.filter(({ code }) => code === 'METADATA_REJECTED').flatMap(({ says }) => says);
 /** The body of what a function gave or threw. */
 const verdict = z.object({ status: z.enum(['success', 'error']) });
+
+/** An answer with one of those; its message is the body. */
+class BadRequest extends Error {}
 
 /**
  * A fetch for `ConvexHttpClient` that lets through what is a verdict on the call: what the function gave or threw, 400
@@ -25,6 +29,7 @@ export function convexFetch(timeoutMs: number): typeof fetch {
       throw new AppError('METADATA_UNAVAILABLE', 'Convex could not be reached or did not answer in time.', { cause });
     }
     const { status } = response;
+    if (BAD_REQUEST.includes(String(status))) throw new BadRequest(`${status} ${body}`);
     if (!isVerdict(status, body)) {
       throw new AppError('METADATA_UNAVAILABLE', `Convex answered ${status}, which decides nothing.`, {
         details: { status, body: brief(body) },
@@ -34,15 +39,26 @@ export function convexFetch(timeoutMs: number): typeof fetch {
   };
 }
 
-/** What a call threw as one of our errors: what is not `METADATA_UNAVAILABLE` is `METADATA_REJECTED`. */
+/**
+ * What a call threw as one of our errors: `METADATA_REJECTED` for what a function threw on purpose, else by the table of
+ * messages, and `METADATA_FAILED` for what nobody knows.
+ */
 export function toMetadataError(name: string, thrown: unknown): AppError {
   if (thrown instanceof AppError) return thrown;
   const said = thrown instanceof ConvexError ? JSON.stringify(thrown.data) : String(thrown);
-  return new AppError('METADATA_REJECTED', `Convex refused ${name}: ${brief(said)}`, { cause: thrown });
+  const code = thrown instanceof ConvexError || thrown instanceof BadRequest ? 'METADATA_REJECTED' : codeOf(said);
+  const verb = code === 'METADATA_REJECTED' ? 'refused' : 'failed at';
+  return new AppError(code, `Convex ${verb} ${name}: ${brief(said)}`, { cause: thrown });
+}
+
+function codeOf(said: string): ErrorCode {
+  const row = CONVEX_FAILURES.find(({ says }) =>
+    says.some((pattern) => pattern instanceof RegExp && pattern.test(said)),
+  );
+  return row?.code ?? 'METADATA_FAILED';
 }
 
 function isVerdict(status: number, body: string): boolean {
-  if (BAD_REQUEST.has(status)) return true;
   if (status !== 200 && status !== FUNCTION_FAILED) return false;
   try {
     return verdict.safeParse(JSON.parse(body)).success;

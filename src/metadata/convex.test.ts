@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { someCommit, someFacts, someScene, someUpdate } from '#test/asset-facts.ts';
 import { type ConvexEdge, type EdgeAnswer, startConvexEdge } from '#test/convex-edge.ts';
 import { createConvexMetadata } from './convex.ts';
+import { CONVEX_STATUSES } from './convex-failures.ts';
 
 describe('the Convex adapter', () => {
   let edge: ConvexEdge | undefined;
@@ -50,8 +51,29 @@ describe('the Convex adapter', () => {
     await expect(call).rejects.toMatchObject({ code: 'METADATA_UNAVAILABLE', cause: expect.any(TypeError) });
   });
 
+  it.each<[string, string]>([
+    ['[Request ID: 1f] Server Error', 'METADATA_FAILED'],
+    ['Uncaught TypeError: x is not a function', 'METADATA_FAILED'],
+    ['Function execution timed out (maximum duration: 1s)', 'METADATA_FAILED'],
+    ['SystemTimeoutError: Your request timed out.', 'METADATA_FAILED'],
+    ['SomethingNew', 'METADATA_FAILED'],
+    ['OptimisticConcurrencyControlFailure: Documents read from or written to', 'METADATA_UNAVAILABLE'],
+    ["InternalServerError: Your request couldn't be completed. Try again later.", 'METADATA_UNAVAILABLE'],
+    ["Could not find public function for 'assets:x'.", 'METADATA_REJECTED'],
+    ['ArgumentValidationError: Object is missing the required field', 'METADATA_REJECTED'],
+    ['Too many reads in a single function execution (limit: 4096).', 'METADATA_REJECTED'],
+    ['Too many writes in a single function execution (limit: 16000)', 'METADATA_REJECTED'],
+  ])('takes the message %s for %s', async (refuse, code) => {
+    const metadata = await open({ refuse });
+    await expect(metadata.getAssets(['a'])).rejects.toMatchObject({ code, cause: expect.any(Error) });
+  });
+
+  it('has a row for each status it was seen with', () => {
+    const says = CONVEX_STATUSES.flatMap((row) => row.says);
+    expect(['400', '401', '403', '404', '413', '429', '500', '503'].filter((one) => !says.includes(one))).toEqual([]);
+  });
+
   it.each<[string, EdgeAnswer]>([
-    ['an error of the function', { refuse: 'Server Error' }],
     ['a refusal of the function', { refuse: 'FORBIDDEN', data: { code: 'FORBIDDEN', message: 'FORBIDDEN' } }],
     ['a status 400', { status: 400 }],
     ['a status 413', { status: 413 }],

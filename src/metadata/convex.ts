@@ -92,9 +92,10 @@ export function createConvexMetadata(options: ConvexMetadataOptions): Metadata {
   };
 }
 
-/** Functions from before there was a version refuse the question. */
+/** Functions from before there was a version refuse the question; in production they say no more than that it failed. */
 function noSuchFunction(error: unknown): undefined {
-  if (!(error instanceof AppError && error.code === 'METADATA_REJECTED')) throw error;
+  const refused = error instanceof AppError && (error.code === 'METADATA_REJECTED' || error.code === 'METADATA_FAILED');
+  if (!refused) throw error;
 }
 
 /** As the contract writes it: `assets.get`, not `assets:get`. */

@@ -2,9 +2,14 @@ import { AppError } from '#errors';
 
 type Judged<Answer> = { readonly answer: Answer } | { readonly rejected: AppError };
 
+/** What may be the fault of one item: a refusal, or a function that crashed, of which production says no more than that. */
+const ONE_MAY_BE_AT_FAULT: ReadonlySet<string> = new Set(['METADATA_REJECTED', 'METADATA_FAILED']);
+/** Tries of an item that fails by itself for reasons nobody knows, where nobody tries it again later. */
+const TRIES_ALONE = 3;
+
 /**
- * Sends all items in one call; when Convex refuses the call as a whole (`METADATA_REJECTED`), sends each half by
- * itself, until the culprits stand alone. Gives a verdict for each item, in order. Any other error is thrown.
+ * Sends all items in one call; when that is refused or fails as a whole (`METADATA_REJECTED`, `METADATA_FAILED`), sends
+ * each half by itself, until the culprits stand alone. Gives a verdict for each item, in order. Any other error is thrown.
  */
 export async function judgeByHalving<Item, Answer>(
   items: readonly Item[],
@@ -15,7 +20,7 @@ export async function judgeByHalving<Item, Answer>(
     if (answers.length !== items.length) throw new Error(`Convex answered ${answers.length} of ${items.length} items.`);
     return answers.map((answer) => ({ answer }));
   } catch (thrown) {
-    if (!(thrown instanceof AppError) || thrown.code !== 'METADATA_REJECTED') throw thrown;
+    if (!(thrown instanceof AppError) || !ONE_MAY_BE_AT_FAULT.has(thrown.code)) throw thrown;
     if (items.length <= 1) return items.map(() => ({ rejected: thrown }));
     const middle = Math.ceil(items.length / 2);
     const first = await judgeByHalving(items.slice(0, middle), call);
@@ -33,7 +38,7 @@ export async function sendAllButCulprits<Item>(
   onRefused: (item: Item, refusal: AppError) => void,
 ): Promise<void> {
   const verdicts = await judgeByHalving(items, async (some) => {
-    await send(some);
+    await sendPatiently(some, send);
     return some;
   });
   const refused = items.flatMap((item, at) => {
@@ -42,4 +47,15 @@ export async function sendAllButCulprits<Item>(
   });
   if (refused[0] && refused.length === items.length) throw refused[0].refusal;
   for (const { item, refusal } of refused) onRefused(item, refusal);
+}
+
+async function sendPatiently<Item>(some: readonly Item[], send: (items: readonly Item[]) => Promise<void>) {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await send(some);
+    } catch (thrown) {
+      const isUnknown = thrown instanceof AppError && thrown.code === 'METADATA_FAILED';
+      if (!isUnknown || some.length > 1 || tries === TRIES_ALONE) throw thrown;
+    }
+  }
 }

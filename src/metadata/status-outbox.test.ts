@@ -127,18 +127,26 @@ describe('the status outbox', () => {
     await until(async () => (await outbox.size()) === 0, { within: 10_000, what: 'the outbox to be empty' });
   });
 
-  it('drops an update that Convex refuses while it takes others, and says so', async () => {
+  it.each([
+    ['refuses', 'ArgumentValidationError', 'METADATA_REJECTED', 1],
+    ['fails at, three times,', 'Server Error', 'METADATA_FAILED', 3],
+  ])('drops an update that Convex %s while it takes others, and says so', async (_, refuse, code, tries) => {
     const [bad, ...good] = updates(9);
-    answer = (some) =>
-      some.some(({ facts }) => facts.assetId === bad?.facts.assetId) ? { refuse: 'Validator' } : TAKEN;
+    let alone = 0;
+    answer = (some) => {
+      const has = some.some(({ facts }) => facts.assetId === bad?.facts.assetId);
+      if (has && some.length === 1) alone += 1;
+      return has ? { refuse } : TAKEN;
+    };
     await outbox.put([...(bad ? [bad] : []), ...good]);
     await outbox.flush();
     expect(await outbox.size()).toBe(0);
-    expect(errors).toMatchObject([{ code: 'METADATA_REJECTED' }]);
+    expect(errors).toMatchObject([{ code }]);
+    expect(alone).toBe(tries);
   });
 
   it('keeps everything when Convex refuses everything', async () => {
-    answer = () => ({ refuse: 'No such function' });
+    answer = () => ({ refuse: "Could not find public function for 'assets:applyStatuses'." });
     await outbox.put(updates(4));
     await expect(outbox.flush()).rejects.toMatchObject({ code: 'METADATA_REJECTED' });
     expect(await outbox.size()).toBe(4);
