@@ -1,38 +1,48 @@
 import {
-  AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
   CreateMultipartUploadCommand,
   ListPartsCommand,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
-import { z } from 'zod';
 import { AppError } from '#errors';
+import type { ResumableOptions } from './journal.ts';
 import type { Bucket } from './s3-bucket.ts';
-import { isVanished } from './s3-errors.ts';
+import type { Expected } from './s3-digest.ts';
+import { isVanished, toStoreError } from './s3-errors.ts';
 import { objectHeaders } from './s3-headers.ts';
+import {
+  joinFields,
+  partFields,
+  readJoin,
+  readPart,
+  readUpload,
+  type UploadRecord,
+  uploadFields,
+} from './s3-journal.ts';
 import type { Part } from './s3-parts.ts';
 import type { Abilities } from './s3-probe.ts';
-import { abortUpload } from './s3-uploads.ts';
-import type { Journal, PutOptions } from './store.ts';
-
-/** The options of a put that another process may go on with. */
-export type ResumableOptions = PutOptions & { readonly journal: Journal };
+import { abortUpload, listUploads } from './s3-uploads.ts';
+import type { Journal } from './store.ts';
 
 /** One multipart upload, of this process or continued from another. */
 export interface Multipart {
   readonly partSize: number;
   /** Sends a part, unless the store has the very same one from before. */
   send(part: Part, signal: AbortSignal): Promise<void>;
-  /** Joins the parts into the object. */
-  complete(signal: AbortSignal): Promise<void>;
-  /** Drops the parts; errors are left to the bucket's own rule for abandoned uploads. */
+  /** Joins the parts into the object, after noting what it is. */
+  complete(whole: { readonly size: number; readonly checksum: string }, signal: AbortSignal): Promise<void>;
+  /** Drops the parts; errors are left to reconciliation, and to the bucket's own rule for abandoned uploads. */
   abort(): Promise<void>;
 }
 
-const uploadRecord = z.object({ key: z.string(), uploadId: z.string(), partSize: z.int().positive() });
-const partRecord = z.object({ etag: z.string(), sha256: z.string() });
-type UploadRecord = z.infer<typeof uploadRecord>;
-type Stored = ReadonlyMap<number, { etag: string; size: number }>;
+/** What an earlier process left: an upload to go on with, or what its parts were to be joined to when it is over. */
+export interface Begun {
+  readonly upload?: Multipart | undefined;
+  readonly joined?: Expected | undefined;
+}
+
+/** Parts that the store has, by number. */
+export type StoredParts = ReadonlyMap<number, { readonly etag: string; readonly size: number }>;
 
 /** Starts an upload and writes it to the journal, before any part is sent. */
 export async function startMultipart(
@@ -54,7 +64,7 @@ export async function startMultipart(
   const record = { key, uploadId, partSize };
   const upload = multipart(bucket, record, new Map(), {}, abilities, options.journal);
   try {
-    await options.journal.write({ upload: JSON.stringify(record) });
+    await options.journal.write(uploadFields(record));
   } catch (error) {
     // Nobody else knows its id, so nobody else would end it.
     await upload.abort();
@@ -63,43 +73,54 @@ export async function startMultipart(
   return upload;
 }
 
-/** The upload that the journal knows, as far as the store still has it; undefined when there is nothing to go on with. */
+/** What the journal knows of an earlier put to `key`, as far as the store still has it; nothing when it is to begin anew. */
 export async function resumeMultipart(
   bucket: Bucket,
   key: string,
   abilities: Abilities,
   journal: Journal,
-): Promise<Multipart | undefined> {
+): Promise<Begun> {
   const fields = await journal.read();
-  const record = parse(uploadRecord, fields.upload);
-  if (record?.key !== key) return undefined;
+  const record = readUpload(fields, key);
+  if (record === undefined || record.source !== undefined) return {};
   const stored = await listParts(bucket, record);
-  return stored && multipart(bucket, record, stored, fields, abilities, journal);
+  if (stored) return { upload: multipart(bucket, record, stored, fields, abilities, journal) };
+  const join = readJoin(fields, record.uploadId);
+  return { joined: join && { size: join.size, checksum: join.checksum, parts: join.digests, multipart: true } };
 }
 
-/** Drops the upload that the journal knows, with all its parts. */
+/**
+ * Drops the upload that the journal knows, with all its parts, and any other at the key: one whose beginning was answered
+ * to nobody is in no journal.
+ */
 export async function abandonMultipart(bucket: Bucket, key: string, journal: Journal): Promise<void> {
-  const record = parse(uploadRecord, (await journal.read()).upload);
-  if (record?.key === key) await abortUpload(bucket, record);
+  const record = readUpload(await journal.read(), key);
+  if (record) await abortUpload(bucket, record);
+  const { uploads } = await listUploads(bucket, key, {}).catch((error: unknown) => {
+    if (toStoreError(error).unavailable) throw error;
+    return { uploads: [] };
+  });
+  for (const upload of uploads) if (upload.key === key) await abortUpload(bucket, upload);
 }
 
 function multipart(
-  { client, name, digests }: Bucket,
+  bucket: Bucket,
   { key, uploadId, partSize }: UploadRecord,
-  stored: Stored,
+  stored: StoredParts,
   fields: Readonly<Record<string, string>>,
   { sha256: keepsSha256 }: Abilities,
   journal: Journal,
 ): Multipart {
+  const { client, name, digests } = bucket;
   const upload = { Bucket: name, Key: key, UploadId: uploadId };
   const done = new Map<number, { ETag: string; ChecksumSHA256?: string }>();
 
-  /** The ETag of a part that the store has, and that was these very bytes when it was sent. */
+  /** The ETag of a part that the store has whole, and that was these very bytes when it was sent. */
   function etagOfSame({ number, bytes, digest }: Part): string | undefined {
     const held = stored.get(number);
-    const record = parse(partRecord, fields[`part:${number}`]);
-    const same = held?.size === bytes.length && record?.sha256 === digest.sha256.toString('hex');
-    return same && held.etag === record.etag ? held.etag : undefined;
+    const record = readPart(fields, number);
+    const isSame = held?.size === bytes.length && record?.sha256.equals(digest.sha256) && record.etag === held.etag;
+    return isSame ? held.etag : undefined;
   }
 
   return {
@@ -116,12 +137,12 @@ function multipart(
           throw isVanished(error) ? vanished(error) : error;
         }));
         if (etag === undefined) throw new AppError('STORE_REJECTED', `The store gave no ETag for part ${number}.`);
-        const record = { etag, sha256: digest.sha256.toString('hex') };
-        await journal.write({ [`part:${number}`]: JSON.stringify(record) });
+        await journal.write(partFields(number, { etag, ...digest }));
       }
       done.set(number, { ETag: etag, ...checksum });
     },
-    async complete(signal) {
+    async complete(whole, signal) {
+      await journal.write(joinFields({ uploadId, parts: done.size, ...whole }));
       const Parts = [...done].sort(([a], [b]) => a - b).map(([PartNumber, part]) => ({ PartNumber, ...part }));
       const command = new CompleteMultipartUploadCommand({ ...upload, MultipartUpload: { Parts } });
       // A repeat whose first answer was lost finds no upload: then the object is there, and verifying it decides.
@@ -129,17 +150,18 @@ function multipart(
         if (!isVanished(error)) throw error;
       });
     },
-    async abort() {
-      await client.send(new AbortMultipartUploadCommand(upload)).catch(() => undefined);
-    },
+    abort: () => abortUpload(bucket, { key, uploadId }).catch(() => undefined),
   };
 }
 
-/** The parts that the store has, by number; undefined when it has no such upload. Pages by hand: the SDK's paginator goes on for as long as there is a marker, and some stores always give one. */
+/**
+ * The parts that the store has; undefined when it has no such upload. Pages by hand: the SDK's paginator goes on for as
+ * long as there is a marker, and some stores always give one.
+ */
 export async function listParts(
   { client, name }: Bucket,
   { key, uploadId }: Pick<UploadRecord, 'key' | 'uploadId'>,
-): Promise<Stored | undefined> {
+): Promise<StoredParts | undefined> {
   const stored = new Map<number, { etag: string; size: number }>();
   let marker: string | undefined;
   try {
@@ -150,7 +172,9 @@ export async function listParts(
       for (const { PartNumber: number, ETag: etag = '', Size: size = 0 } of page.Parts ?? []) {
         if (number !== undefined) stored.set(number, { etag, size });
       }
-      marker = page.IsTruncated ? page.NextPartNumberMarker : undefined;
+      const next = page.IsTruncated ? page.NextPartNumberMarker : undefined;
+      // A store that repeats its marker has no more to tell.
+      marker = next === marker ? undefined : next;
     } while (marker !== undefined);
     return stored;
   } catch (error) {
@@ -161,13 +185,4 @@ export async function listParts(
 
 function vanished(cause: unknown): AppError {
   return new AppError('STORE_UNAVAILABLE', 'The multipart upload vanished; the next try starts anew.', { cause });
-}
-
-/** A journal's field; what another version or a torn write left there counts as nothing. */
-function parse<T>(schema: z.ZodType<T>, text: string | undefined): T | undefined {
-  try {
-    return schema.parse(JSON.parse(text ?? ''));
-  } catch {
-    return undefined;
-  }
 }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
+import type { Digest } from './s3-digest.ts';
 import type { Abilities } from './s3-probe.ts';
-import type { Digest } from './s3-verify.ts';
 
 /** Bytes of one part, in a buffer that is used again once the part is sent. */
 export interface Part {

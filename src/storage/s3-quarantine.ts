@@ -2,10 +2,11 @@ import { DeleteObjectCommand, type HeadObjectCommandOutput } from '@aws-sdk/clie
 import { AppError } from '#errors';
 import { quarantineKey } from './keys.ts';
 import { type Bucket, headObject } from './s3-bucket.ts';
-import { copyBytes, objectSource } from './s3-copy.ts';
+import { copyBytes } from './s3-copy-bytes.ts';
 import { type ObjectHeaders, objectHeaders } from './s3-headers.ts';
 import type { Abilities } from './s3-probe.ts';
-import { streamSource } from './s3-stream.ts';
+import { objectSource } from './s3-read.ts';
+import { streamBytes } from './s3-stream.ts';
 
 /**
  * Copies the object, whatever its bytes are, to its key under `quarantine/`, with its type, name, metadata and encryption,
@@ -20,7 +21,7 @@ export async function quarantineStored(bucket: Bucket, abilities: Abilities, key
   const size = source.ContentLength ?? 0;
   const headers = headersOf(bucket, to, source);
   if (!(await copyBytes(bucket, abilities, { from: key, to, source, headers }))) {
-    await streamSource(
+    await streamBytes(
       bucket,
       abilities,
       to,

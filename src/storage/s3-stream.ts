@@ -6,35 +6,37 @@ import {
   type S3Client,
 } from '@aws-sdk/client-s3';
 import { Upload } from '@aws-sdk/lib-storage';
-import type { StoredFacts } from '#domain';
+import { stopOf } from './journal.ts';
 import { measure } from './measured.ts';
 import type { Bucket } from './s3-bucket.ts';
+import type { Digest, Expected } from './s3-digest.ts';
 import { isVanished } from './s3-errors.ts';
 import { type ObjectHeaders, objectHeaders } from './s3-headers.ts';
 import { digestParts, partSizeFor } from './s3-parts.ts';
 import type { Abilities } from './s3-probe.ts';
-import { type Digest, verifyStored } from './s3-verify.ts';
 import type { PutOptions, Source } from './store.ts';
 
 /** Parts in flight. `Upload` makes a new buffer for every part: a second in flight saved a fifth of the time, for 15 MB more. */
 const PARALLEL = 1;
 
 /**
- * Streams a source that nobody goes on with: whole when it fits one part, else as a multipart upload, which is dropped
- * before the put rejects. A source longer than all the parts of an upload is `TOO_LARGE`.
+ * Streams a source that nobody goes on with, and answers what the store should hold then: whole when it fits one part, else
+ * as a multipart upload, which is dropped before this rejects. Parking ends it like any abort, as long as the source is
+ * read. A source longer than all the parts of an upload is `TOO_LARGE`.
  */
-export async function streamSource(
+export async function streamBytes(
   bucket: Bucket,
   abilities: Abilities,
   key: string,
   source: Source,
   options: PutOptions,
   headers: ObjectHeaders = objectHeaders(bucket.config, key, options),
-): Promise<StoredFacts> {
+): Promise<Expected> {
   const { client, name, limits } = bucket;
-  const { signal, onProgress, lock, maxSize = Number.POSITIVE_INFINITY } = options;
+  const { signal, onProgress, maxSize = Number.POSITIVE_INFINITY } = options;
   const partSize = partSizeFor(source.size, limits.partSize, limits.parts);
-  const measured = measure(source, { ...options, maxSize: Math.min(maxSize, partSize * limits.parts) });
+  const most = Math.min(maxSize, partSize * limits.parts);
+  const measured = measure(source, { ...options, signal: stopOf(options), maxSize: most });
   const digests: Digest[] = [];
   const upload = new Upload({
     client: endedBy(client, signal),
@@ -52,7 +54,7 @@ export async function streamSource(
   upload.on('httpUploadProgress', ({ loaded = 0 }) => onProgress?.(loaded));
   await upload.done();
   const { size, checksum } = measured.facts();
-  return verifyStored(bucket, key, { size, checksum, parts: digests, multipart: digests.length > 1 }, { signal, lock });
+  return { size, checksum, parts: digests, multipart: digests.length > 1 };
 }
 
 /**

@@ -1,36 +1,14 @@
 import { createHash } from 'node:crypto';
-import { DeleteObjectCommand, GetObjectCommand, type HeadObjectCommandOutput } from '@aws-sdk/client-s3';
+import { GetObjectCommand, type HeadObjectCommandOutput } from '@aws-sdk/client-s3';
 import type { S3Config } from '#config';
 import type { Encryption, StoredFacts } from '#domain';
-import { AppError, type ErrorCode } from '#errors';
-import { type Bucket, headObject } from './s3-bucket.ts';
+import { AppError } from '#errors';
+import type { Bucket } from './s3-bucket.ts';
+import type { Digest, Expected } from './s3-digest.ts';
 import { onS3 } from './s3-errors.ts';
 import { confirmLock } from './s3-lock.ts';
 import { readBody } from './s3-read.ts';
 import type { PutOptions } from './store.ts';
-
-/** Digests of one part as it was sent. The MD5 is there when the store's ETags are made of it. */
-export interface Digest {
-  readonly sha256: Buffer;
-  readonly md5?: Buffer | undefined;
-}
-
-/** What the store should now hold: the SHA-256 (hex) of all of it, and the digests of its parts; none when copied. */
-export interface Expected {
-  readonly size: number;
-  readonly checksum: string;
-  readonly parts: readonly Digest[];
-  readonly multipart: boolean;
-}
-
-/** Errors after which nobody wants the object. Any other leaves it: another worker may have committed it meanwhile. */
-const WORTHLESS: ReadonlySet<ErrorCode> = new Set([
-  'CHECKSUM_MISMATCH',
-  'SIZE_MISMATCH',
-  'ENCRYPTION_NOT_APPLIED',
-  'LOCK_NOT_APPLIED',
-  'CANCELLED',
-]);
 
 type Answer = Pick<
   HeadObjectCommandOutput,
@@ -38,34 +16,27 @@ type Answer = Pick<
 >;
 
 /**
- * Asks the store what it holds at `key` and compares, by the strongest means it has; by reading it back when it has none.
- * An object that is not as expected is deleted, then `SIZE_MISMATCH`, `CHECKSUM_MISMATCH`, `ENCRYPTION_NOT_APPLIED` or
- * `LOCK_NOT_APPLIED`.
+ * Compares what the store shows of an object with what it should be, by the strongest means it has; by reading it back when
+ * it has none. Throws `SIZE_MISMATCH`, `CHECKSUM_MISMATCH`, `ENCRYPTION_NOT_APPLIED` or `LOCK_NOT_APPLIED`.
  */
-export async function verifyStored(
+export async function inspectStored(
   bucket: Bucket,
   key: string,
+  head: HeadObjectCommandOutput,
   expected: Expected,
   { signal, onProgress, lock: asked }: Pick<PutOptions, 'signal' | 'onProgress' | 'lock'>,
 ): Promise<StoredFacts> {
-  const head = await headObject(bucket, key);
-  if (head === undefined) throw new AppError('STORE_UNAVAILABLE', 'The object is gone before it could be verified.');
-  try {
-    assertEncrypted(bucket.config, head);
-    const lock = await confirmLock(bucket, key, head, asked);
-    if (head.ContentLength !== expected.size) throw mismatch('SIZE_MISMATCH', expected.size, head.ContentLength);
-    const verifiedBy = confirms(expected, head) ?? 'readback';
-    if (verifiedBy === 'readback') {
-      const held = await hashStored(bucket, key, { signal, onProgress });
-      if (held !== expected.checksum) throw mismatch('CHECKSUM_MISMATCH', expected.checksum, held);
-    }
-    const { size, checksum } = expected;
-    const { VersionId: versionId } = head;
-    return { s3Key: key, size, checksum, verifiedBy, encryption: encryptionOf(head), lock, versionId };
-  } catch (error) {
-    if (error instanceof AppError && WORTHLESS.has(error.code)) await remove(bucket, key, head.VersionId);
-    throw error;
+  assertEncrypted(bucket.config, head);
+  const lock = await confirmLock(bucket, key, head, asked);
+  if (head.ContentLength !== expected.size) throw mismatch('SIZE_MISMATCH', expected.size, head.ContentLength);
+  const verifiedBy = confirms(expected, head) ?? 'readback';
+  if (verifiedBy === 'readback') {
+    const held = await hashStored(bucket, key, { signal, onProgress });
+    if (held !== expected.checksum) throw mismatch('CHECKSUM_MISMATCH', expected.checksum, held);
   }
+  const { size, checksum } = expected;
+  const { VersionId: versionId } = head;
+  return { s3Key: key, size, checksum, verifiedBy, encryption: encryptionOf(head), lock, versionId };
 }
 
 /** How the store's answer to HEAD proves that it holds the bytes; undefined when it proves nothing. */
@@ -127,15 +98,6 @@ function combine(algorithm: 'sha256' | 'md5', parts: readonly Digest[]): Buffer 
   const hash = createHash(algorithm);
   for (const part of parts) hash.update(part[algorithm] ?? '');
   return hash.digest();
-}
-
-/** A version that a lock protects stays; a marker over it still leaves nothing readable at the key. */
-async function remove({ client, name }: Bucket, key: string, versionId: string | undefined): Promise<void> {
-  const object = { Bucket: name, Key: key };
-  await client
-    .send(new DeleteObjectCommand({ ...object, VersionId: versionId }))
-    .catch(() => client.send(new DeleteObjectCommand(object)))
-    .catch(() => undefined);
 }
 
 function mismatch(code: 'SIZE_MISMATCH' | 'CHECKSUM_MISMATCH', expected: unknown, held: unknown): AppError {

@@ -23,8 +23,9 @@ import { putResumable } from './s3-put.ts';
 import { quarantineStored } from './s3-quarantine.ts';
 import { readBody } from './s3-read.ts';
 import { signedLifetime } from './s3-sign.ts';
-import { streamSource } from './s3-stream.ts';
+import { streamBytes } from './s3-stream.ts';
 import { abortUpload, listUploads } from './s3-uploads.ts';
+import { verifyStored } from './s3-verdict.ts';
 import type { ObjectInfo, PutOptions, Store } from './store.ts';
 import { unlessAborted } from './unless-aborted.ts';
 
@@ -66,11 +67,11 @@ export function createS3Store(config: S3Config, { clock, limits }: S3StoreOption
         assertKey(key);
         const able = await unlessAborted(options.signal, abilities());
         const { journal, ...asked } = withoutPastLock(options, clock());
-        return withLock(asked.lock, () =>
-          journal
-            ? putResumable(bucket, able, key, source, { ...asked, journal })
-            : streamSource(bucket, able, key, source, asked),
-        );
+        return withLock(asked.lock, async () => {
+          if (journal) return putResumable(bucket, able, key, source, { ...asked, journal });
+          const sent = await streamBytes(bucket, able, key, source, asked);
+          return verifyStored(bucket, able, key, sent, { signal: asked.signal, lock: asked.lock });
+        });
       }, options.signal),
 
     copy: (from, to, options) =>
