@@ -16,6 +16,8 @@ export interface Process {
   readonly url: string;
   /** What it said so far, on both of its streams. */
   output(): string;
+  /** Ends it in order; gives its exit code, null for one that was killed. */
+  end(): Promise<number | null>;
   /** Ends it like a crash. */
   kill(): Promise<void>;
 }
@@ -77,7 +79,12 @@ export async function openDeployment(
     const url = `http://127.0.0.1:${port}`;
     let output = '';
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += chunk));
-    const started: Process = { url, output: () => output, kill: () => kill(child) };
+    const started: Process = {
+      url,
+      output: () => output,
+      end: () => end(child, 'SIGTERM'),
+      kill: async () => void (await end(child, 'SIGKILL')),
+    };
     processes.push(started);
     await whenServing(child, started, `${url}${path}`, main);
     return started;
@@ -104,11 +111,13 @@ async function whenServing(child: ChildProcess, { output }: Process, url: string
   await until(serves, { within: STARTS_WITHIN, what: `${name} to serve` });
 }
 
-async function kill(child: ChildProcess): Promise<void> {
-  if (hasEnded(child)) return;
-  const exited = once(child, 'exit');
-  child.kill('SIGKILL');
-  await exited;
+async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<number | null> {
+  if (!hasEnded(child)) {
+    const exited = once(child, 'exit');
+    child.kill(signal);
+    await exited;
+  }
+  return child.exitCode;
 }
 
 function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {

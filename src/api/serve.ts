@@ -4,6 +4,8 @@ import type { AddressInfo } from 'node:net';
 
 /** Requests under way get this long to finish when the server is closed. */
 const GRACE_MS = 10_000;
+/** How soon a connection is closed after its last answer, when the server is. */
+const IDLE_LOOK_MS = 50;
 /** A connection on which nothing moves for this long is closed; a slow upload takes as long as it needs. */
 const IDLE_MS = 300_000;
 
@@ -27,8 +29,11 @@ export async function serve(
     async close() {
       const closed = once(server, 'close');
       server.close();
+      // A connection that was kept for more has had its last answer.
+      const idle = setInterval(() => server.closeIdleConnections(), IDLE_LOOK_MS);
       const cut = setTimeout(() => server.closeAllConnections(), GRACE_MS);
       await closed;
+      clearInterval(idle);
       clearTimeout(cut);
     },
   };
