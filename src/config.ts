@@ -109,6 +109,12 @@ export const VARIABLES = z.object({
   BACKLOG_MAX_BYTES: wholeNumber(1, Number.MAX_SAFE_INTEGER)
     .default(2 ** 43)
     .describe('Announced bytes that may wait; the same.'),
+  DEAD_LETTER_MAX_DAYS: wholeNumber(1, 36_500)
+    .default(90)
+    .describe('Days that dead letters are kept; older ones are discarded, and the audit says which.'),
+  DEAD_LETTER_MAX_BYTES: wholeNumber(1, Number.MAX_SAFE_INTEGER)
+    .default(256 * 1024 ** 2)
+    .describe("Bytes of Redis' memory that dead letters may keep; beyond it the oldest are discarded."),
   S3_UPLOAD_ON_WRITE: flag(true).describe(
     "`false` makes a batch's files ready all together, once each is stored or has failed.",
   ),
@@ -146,6 +152,8 @@ export interface Config {
   readonly commit: 'each' | 'batch';
   /** How much may wait before no more is taken in. */
   readonly backlog: { readonly jobs: number; readonly bytes: number };
+  /** How long dead letters are kept, and how many bytes of them. */
+  readonly deadLetters: { readonly ageMs: number; readonly bytes: number };
   readonly store: StoreConfig;
   readonly urls: { readonly publicBaseUrl: string | undefined; readonly expiresSeconds: number };
 }
@@ -207,6 +215,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     uploadTime: { baseMs: v.UPLOAD_TIMEOUT_SECONDS * 1_000, bytesPerSecond: v.UPLOAD_MIN_BYTES_PER_SECOND },
     commit: v.S3_UPLOAD_ON_WRITE ? 'each' : 'batch',
     backlog: { jobs: v.BACKLOG_MAX_JOBS, bytes: v.BACKLOG_MAX_BYTES },
+    deadLetters: { ageMs: v.DEAD_LETTER_MAX_DAYS * 86_400_000, bytes: v.DEAD_LETTER_MAX_BYTES },
     convexUrl: v.CONVEX_URL ?? `http://127.0.0.1:${v.CONVEX_PORT}`,
     store,
     urls: { publicBaseUrl: v.S3_PUBLIC_BASE_URL?.replace(/\/+$/, ''), expiresSeconds: v.S3_PRESIGN_EXPIRES },

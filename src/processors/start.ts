@@ -13,11 +13,13 @@ import type { AnyPack } from '#queues/catalog.ts';
 import { createFollowUps } from '#queues/follow-ups.ts';
 import { createPendingPacks } from '#queues/pending-packs.ts';
 import type { Producer } from '#queues/producer.ts';
+import { keepSchedules } from '#queues/schedules.ts';
 import { createStoredFiles } from '#queues/stored-files.ts';
 import type { RedisConnection } from '#redis/connection.ts';
 import type { Keep } from '#redis/replicas.ts';
 import type { Store } from '#storage/store.ts';
 import { batchEndProcessor } from './batch-end.ts';
+import { letterProcessors } from './letter-processors.ts';
 import { serveMetrics } from './metrics-server.ts';
 import { originOpener } from './origin.ts';
 import type { Processors } from './run.ts';
@@ -71,6 +73,7 @@ export async function startWorker(parts: WorkerPorts, config: Config): Promise<{
     }),
     'batch-end': batchEndProcessor(shared),
     'staging-expiry': stagingExpiryProcessor({ staging: producer.staging, batches, store }),
+    ...letterProcessors({ redis, prefix, lanes: producer.lanes, pending, store, log, audit, caps: config.deadLetters }),
   };
   const onUnreadable = async ({ batchId, files, correlationId }: AnyPack, error: AppError) => {
     const ends = files.map(({ assetId }) => [assetId, error.toFacts()] as const);
@@ -93,6 +96,7 @@ export async function startWorker(parts: WorkerPorts, config: Config): Promise<{
       random: Math.random,
     }),
   );
+  keepSchedules(producer.lanes, Date.now()).catch((err: unknown) => log.warn({ err }, 'Scheduled jobs may be missing'));
   outbox.start();
   audit.start();
   log.info({ lanes: config.lanes, metricsPort: server.port }, 'The worker serves its lanes');

@@ -6,8 +6,11 @@ import { AppError } from '#errors';
 export const LANES = ['small', 'large', 'maintenance'] as const;
 export type Lane = (typeof LANES)[number];
 
-/** Jobs one worker process runs at a time, by lane. A large one holds a few parts of 8 MiB in memory. */
-export const CONCURRENCY: Readonly<Record<Lane, number>> = { small: 8, large: 2, maintenance: 4 };
+/**
+ * Jobs one worker process runs at a time, by lane. A large one holds a few parts of 8 MiB in memory; those of maintenance
+ * mostly wait, some for hours, and the end of a batch must not wait behind them.
+ */
+export const CONCURRENCY: Readonly<Record<Lane, number>> = { small: 8, large: 2, maintenance: 16 };
 
 const fileOrigin = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('path'), path: z.string() }),
@@ -63,6 +66,25 @@ const batchEnd = z.object({ batchId: z.string(), correlationId: z.string() });
 
 const stagingExpiry = z.object({ stagingId: z.string() });
 
+const chosenLetters = z.object({
+  /** The group they are in. */
+  fingerprint: z.string().optional(),
+  jobIds: z.array(z.string()).optional(),
+  /** They failed then or before, milliseconds since the epoch: what fails anew is another matter. */
+  failedBy: z.int(),
+});
+/** Which dead letters are meant: those that everything given names. */
+export type ChosenLetters = z.infer<typeof chosenLetters>;
+
+const aboutLetters = {
+  chosen: chosenLetters,
+  /** How many there were when it was asked for. */
+  total: z.int().min(0),
+  correlationId: z.string(),
+};
+const replay = z.object({ ...aboutLetters, perSecond: z.number().positive() });
+const discard = z.object({ ...aboutLetters, reason: z.string() });
+
 /** One job, one declaration: everything else about a job is derived from its row here. */
 interface JobDeclaration {
   readonly schema: z.ZodType;
@@ -93,6 +115,27 @@ export const JOBS = {
     schema: stagingExpiry,
     lanes: ['maintenance'],
     attempts: 10,
+    backoff: { first: 1_000, last: 60_000 },
+  },
+  /** Starts dead letters again, so many a second. */
+  replay: {
+    schema: replay,
+    lanes: ['maintenance'],
+    attempts: 10,
+    backoff: { first: 1_000, last: 60_000 },
+  },
+  /** Removes dead letters for good, and what their packs left in the store. */
+  discard: {
+    schema: discard,
+    lanes: ['maintenance'],
+    attempts: 10,
+    backoff: { first: 1_000, last: 60_000 },
+  },
+  /** Discards the oldest dead letters, beyond the age and the bytes that are kept. */
+  'dead-letter-sweep': {
+    schema: z.object({}),
+    lanes: ['maintenance'],
+    attempts: 3,
     backoff: { first: 1_000, last: 60_000 },
   },
 } as const satisfies Record<string, JobDeclaration>;

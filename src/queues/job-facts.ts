@@ -68,3 +68,8 @@ const RETIRED_SECONDS = 7_200;
 export async function retireJobFacts(redis: RedisConnection, prefix: string, lane: Lane, jobId: string): Promise<void> {
   await redis.expire(factsKey(prefix, lane, jobId), RETIRED_SECONDS);
 }
+
+/** Forgets a job's facts at once: the job itself is about to be removed. */
+export async function forgetJobFacts(redis: RedisConnection, prefix: string, lane: Lane, jobId: string): Promise<void> {
+  await redis.unlink(factsKey(prefix, lane, jobId));
+}

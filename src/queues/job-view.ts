@@ -15,6 +15,9 @@ const STATES: Readonly<Record<string, JobView['state']>> = {
   failed: 'failed',
 };
 
+/** BullMQ's word for a state in ours; what it does not know is about to be taken. */
+export const toState = (state: string): JobView['state'] => STATES[state] ?? 'waiting';
+
 /** BullMQ's lists that make up one of our states. */
 export const LISTS = {
   waiting: ['waiting', 'prioritized'],
@@ -40,7 +43,7 @@ interface BesideJob {
  */
 export function toJobView(job: Job, lane: Lane, state: string, { facts, cancelled }: BesideJob): JobView {
   const pack = readAnyPack(job.data);
-  const shown = STATES[state] ?? 'waiting';
+  const shown = toState(state);
   return {
     jobId: job.id ?? '',
     batchId: pack.batchId,

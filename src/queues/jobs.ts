@@ -91,8 +91,7 @@ export function createJobs({ redis, prefix, lanes }: JobsParts): Jobs {
       const found = await find(jobId);
       if (!found) return undefined;
       const { batchId, commit } = readAnyPack(found.job.data);
-      if (found.state === 'failed')
-        throw refusal(jobId, 'has failed already', 'To replay it, press retry in /admin/queues.');
+      if (found.state === 'failed') throw refusal(jobId, 'has failed already', `To replay it: reelay replay ${jobId}`);
       const isOver = found.state === 'completed' && commit === 'each';
       const cancelled = isOver
         ? await cancellations.isCancelled(batchId, jobId)
@@ -118,10 +117,14 @@ async function hurry({ job, state }: Found): Promise<void> {
   if (state === 'delayed') await job.promote().catch(ignoreGone);
 }
 
-/** What BullMQ says, by code, of a job that is not there or not in that state any more: then there is nothing to hurry. */
+/** One that is gone meanwhile needs no hurry. */
 function ignoreGone(error: unknown): void {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  if (typeof code !== 'number' || code >= 0) throw error;
+  if (!isGone(error)) throw error;
+}
+
+/** True for what BullMQ says, by code, of a job that is not there or not in that state any more. */
+export function isGone(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && typeof error.code === 'number' && error.code < 0;
 }
 
 /** Newest first; a project's jobs are looked for among the newest `SCANNED` of the state. */

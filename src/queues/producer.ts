@@ -8,11 +8,13 @@ import { acceptBatch } from './accept.ts';
 import { type BacklogLimits, createBacklog } from './backlog.ts';
 import { createBatches } from './batches.ts';
 import { JOBS, LANES, type Lane, type Pack, type PackFile } from './catalog.ts';
+import { createDeadLetters, type DeadLetters } from './dead-letters.ts';
 import { createIdempotency, type Idempotency } from './idempotency.ts';
 import { LISTS } from './job-view.ts';
 import { createJobWatch, type JobWatch } from './job-watch.ts';
 import { createJobs, type Jobs } from './jobs.ts';
 import { closeLanes, type Lanes, openLanes } from './lanes.ts';
+import { createLetterRuns, type LetterRuns } from './letter-runs.ts';
 import { createPendingPacks } from './pending-packs.ts';
 import { createStagingRecords, type StagingRecords } from './staging.ts';
 
@@ -79,6 +81,10 @@ export interface Producer extends Jobs {
   requireRoom(bytes?: number): Promise<void>;
   /** Requests by their callers' own names. */
   readonly idempotency: Idempotency;
+  /** Jobs that failed for good. */
+  readonly deadLetters: Pick<DeadLetters, 'groups' | 'list'>;
+  /** What is done about them. */
+  readonly letterRuns: LetterRuns;
   /** Bytes on their way into staging. */
   readonly staging: StagingRecords;
   /** Writes the batch record, enqueues its packs, marks it accepted. Resolved means Redis has it on disk. */
@@ -118,11 +124,14 @@ export function createProducer({ redis, prefix, limits, clock, onError, keep }: 
   const backlog = createBacklog({ redis, pending, limits, clock });
 
   const jobs = createJobs({ redis, prefix, lanes });
+  const deadLetters = createDeadLetters(redis, prefix, lanes);
   const jobWatch = createJobWatch(redis, prefix, onError);
 
   return {
     lanes,
     idempotency: guardedAll(guarded, createIdempotency(redis, prefix, keep)),
+    deadLetters: guardedAll(guarded, { groups: deadLetters.groups, list: deadLetters.list }),
+    letterRuns: guardedAll(guarded, createLetterRuns(redis, prefix, lanes, keep)),
     staging: guardedAll(guarded, createStagingRecords(redis, prefix, lanes.maintenance)),
     requireRoom: (bytes) => guarded(() => backlog.requireRoom(bytes)),
     accept: (request) => guarded(() => acceptBatch({ redis, prefix, lanes, batches, pending, keep }, request)),
