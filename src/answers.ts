@@ -1,6 +1,10 @@
 import { z } from 'zod';
 import { ASSET_STATUSES, ASSET_TYPES, LOCK_MODES } from '#domain';
 import { ERROR_CODES } from '#errors';
+import { bytes, JOB_STATES, lane, time } from './answers-fields.ts';
+
+export * from './answers-dead-letters.ts';
+export { JOB_STATES } from './answers-fields.ts';
 
 /**
  * The API's answers, once: the API answers them, the client reads them, `/openapi.json` describes them, and the API's
@@ -8,13 +12,10 @@ import { ERROR_CODES } from '#errors';
  * epoch, sizes bytes, progress 0 to 1.
  */
 
-const time = (what: string) => z.int().min(0).describe(`${what} Milliseconds since the epoch.`);
-const bytes = (what: string) => z.int().min(0).describe(what);
 const progress = z.number().min(0).max(1).describe('0 to 1.');
 const assetId = z.string().describe('Made at intake; names the asset everywhere.');
 const batchId = z.string().describe('The request that the files came with.');
 const checksum = z.string().describe('SHA-256 in lower-case hex.');
-const lane = z.string().describe('The queue that a job is in: `small` or `large`.');
 const visibility = z.enum(['private', 'public']).describe('Who may ask for its URL.');
 const tries = z.int().min(0);
 const correlationId = z.string().describe('As in `X-Correlation-Id` and in the logs.');
@@ -92,8 +93,6 @@ export const batch = z
 /** Where an upload stands: files that are neither successful nor failed are under way, until it is `done`. */
 export type Batch = z.infer<typeof batch>;
 
-/** A `delayed` job waits for its next attempt; a `failed` one stays until it is replayed. */
-export const JOB_STATES = ['waiting', 'active', 'delayed', 'completed', 'failed'] as const;
 export type JobState = (typeof JOB_STATES)[number];
 
 /** Answers `GET` and `DELETE /v1/jobs/{id}`. */

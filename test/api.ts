@@ -159,7 +159,7 @@ export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
     await metadata.putApiKey(revokedAt === undefined ? made.record : { ...made.record, revokedAt });
     return made.key;
   }
-  const agent = await key();
+  const agent = await key({ scopes: ['assets:read', 'assets:write', 'admin'] });
   const call: TestApi['call'] = (path, init = {}) => {
     const headers = new Headers(init.headers);
     headers.set('authorization', `Bearer ${agent}`);
