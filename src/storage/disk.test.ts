@@ -1,4 +1,15 @@
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import {
+  mkdir,
+  mkdtemp,
+  open as openFile,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  symlink,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
@@ -19,7 +30,18 @@ describeStore('the disk store', async () => {
   return {
     store,
     behind: createDiskStore({ dir, urlSecret, clock: () => Date.now() - 120_000 }),
-    leftovers: async () => (await readdir(join(dir, 'tmp'))).length,
+    partSize: 8 * 1024 ** 2,
+    leftovers: async () => (await readdir(join(dir, 'tmp'))).length + (await readdir(join(dir, 'uploads'))).length,
+    // What Linux says of this process; nothing else in it writes meanwhile.
+    bytesSent: async () => Number(/^wchar: (\d+)$/m.exec(await readFile('/proc/self/io', 'utf8'))?.[1]),
+    async spoilPart({ uploadId }, number, bytes) {
+      const handle = await openFile(join(dir, 'uploads', uploadId), 'r+');
+      const at = (number - 1) * 8 * 1024 ** 2;
+      await handle.write(bytes, 0, bytes.length, at);
+      if (bytes.length < 8 * 1024 ** 2) await handle.truncate(at + bytes.length);
+      await handle.close();
+    },
+    spoilObject: (key, bytes) => writeFile(join(dir, 'objects', key), bytes),
     async fetch(url, range) {
       try {
         const { key } = verifyDiskUrl(urlSecret, url, Date.now());

@@ -1,21 +1,16 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { PutOptions, Source, Store } from '#storage/store.ts';
 import { pieces, sha256 } from '#test/sources.ts';
-import type { StoreUnderTest } from './store.ts';
-
-/** More than three parts of S3's least size, with a short one at the end. */
-const LARGE = 17 * 1024 ** 2 + 123;
-const video: PutOptions = { contentType: 'video/mp4' };
+import { LARGE, openKeys, type StoreUnderTest, video } from './store-bench.ts';
 
 /** What the port refuses, and that nothing is left of it. Part of the suite in `store.ts`. */
 export function describeRefusals(getUnderTest: () => StoreUnderTest): void {
   describe('refuses, and keeps nothing of it', () => {
     let under: StoreUnderTest;
     let store: Store;
-    const prefix = `contract/${randomUUID()}/`;
-    const newKey = () => `${prefix}${randomUUID()}/clip.mp4`;
+    const { newKey } = openKeys();
 
     async function expectNothing(key: string): Promise<void> {
       expect(await store.head(key)).toBeUndefined();

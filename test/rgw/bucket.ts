@@ -5,7 +5,6 @@ import { readConfig, type S3Config } from '#config';
 import { createS3Store } from '#storage/s3.ts';
 import type { S3Limits } from '#storage/s3-bucket.ts';
 import type { Store } from '#storage/store.ts';
-import type { StoreUnderTest } from '#test/contracts/store.ts';
 import { startRgw } from '#test/rgw.ts';
 import { resolveBuckets } from './localhost.ts';
 
@@ -23,7 +22,8 @@ export interface TestBucket {
   close(): Promise<void>;
 }
 
-const PART = 5 * 1024 ** 2;
+/** S3's least. */
+export const PART = 5 * 1024 ** 2;
 
 /** Credentials go into this process's environment, where the AWS SDK looks for them; it trusts the server's certificate. */
 export async function openTestBucket(): Promise<TestBucket> {
@@ -33,8 +33,8 @@ export async function openTestBucket(): Promise<TestBucket> {
   const forget = resolveBuckets();
   const config = readConfig(process.env).store as S3Config;
   const stores: Store[] = [];
-  const { bucket: Bucket, endpoint = '', region, forcePathStyle } = config;
-  const client = new S3Client({ endpoint, region, forcePathStyle });
+  const { bucket: Bucket } = config;
+  const client = rawClient(config);
   return {
     config,
     overTls: own
@@ -59,23 +59,13 @@ export async function openTestBucket(): Promise<TestBucket> {
   };
 }
 
+/** A client for what only a test does to a bucket; whoever opened it destroys it. */
+export function rawClient({ endpoint = '', region, forcePathStyle }: S3Config): S3Client {
+  return new S3Client({ endpoint, region, forcePathStyle });
+}
+
 /** The store that was named to this process, for a child of it. */
 function namedEnv(): Record<string, string> {
   const named = Object.entries(process.env).filter(([name]) => /^(S3|AWS)_/.test(name));
   return Object.fromEntries(named.map(([name, value = '']) => [name, value]));
-}
-
-/** The bucket, as seen through `changes`, as the suite of the contract wants it; whoever opened it closes it. */
-export function underTest(bucket: TestBucket, changes: Partial<S3Config> = {}): StoreUnderTest {
-  return {
-    store: bucket.open(changes),
-    behind: bucket.open(changes, {}, () => Date.now() - 120_000),
-    leftovers: async () => (await bucket.openUploads()).length,
-    async fetch(url, range) {
-      const answer = await fetch(url, range === undefined ? {} : { headers: { range } });
-      const bytes = Buffer.from(await answer.arrayBuffer());
-      return { status: answer.status, bytes: answer.ok ? bytes : Buffer.alloc(0) };
-    },
-    close: async () => undefined,
-  };
 }

@@ -3,9 +3,10 @@ import { buffer } from 'node:stream/consumers';
 import { afterEach, describe, expect, test } from 'vitest';
 import { AppError } from '#errors';
 import type { PutOptions } from '#storage/store.ts';
+import { memoryJournal } from '#test/memory-journal.ts';
 import { pieces, sha256 } from '#test/sources.ts';
 import type { TestBucket } from './bucket.ts';
-import { memoryJournal, ways } from './journal.ts';
+import { ways } from './journal.ts';
 import { type Intercept, type StoreProxy, startProxy } from './proxy.ts';
 
 const MIB = 1024 ** 2;

@@ -2,7 +2,8 @@ import { afterAll, beforeAll } from 'vitest';
 import type { S3Config } from '#config';
 import { describeDirectUploads } from '#test/contracts/direct-uploads.ts';
 import { describeStore } from '#test/contracts/store.ts';
-import { openTestBucket, type TestBucket, underTest } from './bucket.ts';
+import { openTestBucket, type TestBucket } from './bucket.ts';
+import { underTest } from './under-test.ts';
 
 let bucket: TestBucket;
 
