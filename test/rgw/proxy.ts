@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { pipeline } from 'node:stream/promises';
 
 /** A way to a store that a test can watch and spoil. */
 export interface StoreProxy {
@@ -13,8 +14,12 @@ export interface StoreProxy {
 /** What to do with a request: `true` means that it was answered here. */
 export type Intercept = (request: IncomingMessage, url: URL, response: ServerResponse) => Promise<boolean>;
 
-/** Passes everything on to `target` unchanged, after `intercept`; so the signatures stay valid. */
-export async function startProxy(target: string, intercept: Intercept = async () => false): Promise<StoreProxy> {
+/** Passes everything on to `target` after `intercept`; the chunks of bodies as `damage` leaves them, the signed heads unchanged. */
+export async function startProxy(
+  target: string,
+  intercept: Intercept = async () => false,
+  damage: (chunk: Buffer) => Buffer = (chunk) => chunk,
+): Promise<StoreProxy> {
   const seen: StoreProxy['seen'] = [];
   const { hostname, port } = new URL(target);
   const server = createServer(async (request, response) => {
@@ -28,11 +33,17 @@ export async function startProxy(target: string, intercept: Intercept = async ()
       answer.pipe(response);
     });
     onward.on('error', () => response.destroy());
-    request.on('data', (chunk: Buffer) => {
-      entry.bytes += chunk.length;
-    });
     request.on('error', () => onward.destroy());
-    request.pipe(onward);
+    pipeline(
+      request,
+      async function* (chunks: AsyncIterable<Buffer>) {
+        for await (const chunk of chunks) {
+          entry.bytes += chunk.length;
+          yield damage(chunk);
+        }
+      },
+      onward,
+    ).catch(() => onward.destroy());
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');

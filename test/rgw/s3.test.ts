@@ -5,6 +5,8 @@ import { describeEncryption } from './encryption.ts';
 import { describeExamination } from './examine.ts';
 import { describeLocks } from './locks.ts';
 import { describeMultipart } from './multipart.ts';
+import { describeResumption } from './resumption.ts';
+import { describeWrongBytes } from './wrong-bytes.ts';
 
 let bucket: TestBucket;
 
@@ -14,6 +16,8 @@ beforeAll(async () => {
 afterAll(() => bucket.close());
 
 describeMultipart(() => bucket);
+describeResumption(() => bucket);
+describeWrongBytes(() => bucket);
 describeAnswers(() => bucket);
 describeEncryption(() => bucket);
 describeLocks(() => bucket);
