@@ -67,7 +67,7 @@ it('resets what is open, and nothing after it', async () => {
   const socket = connect(proxy.port, '127.0.0.1');
   socket.write('POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\nhalf');
   await until(() => proxy.inFlight().length === 1, { ...SOON, what: 'the request to be under way' });
-  expect(proxy.inFlight()[0]?.head).toBe('POST / HTTP/1.1');
+  expect(proxy.inFlight()[0]?.head).toContain('POST / HTTP/1.1\r\n');
   proxy.reset();
   const [error] = await once(socket, 'error');
   expect(error).toMatchObject({ code: 'ECONNRESET' });
@@ -79,7 +79,7 @@ it('loses the answers it is told to after the server acted', async () => {
   proxy.dropAnswers((head) => head.startsWith('POST'));
   expect(await code(ask())).toMatch(/ECONNRESET|UND_ERR_SOCKET/);
   expect(acted).toEqual(['POST 1']);
-  expect(proxy.tally.lostAnswers).toEqual(['POST / HTTP/1.1']);
+  expect(proxy.tally.lostAnswers).toEqual([expect.stringContaining('POST / HTTP/1.1\r\n')]);
   expect((await fetch(`http://127.0.0.1:${proxy.port}/`)).status).toBe(200);
   await proxy.mend();
   expect((await ask()).status).toBe(200);

@@ -2,7 +2,7 @@ import { connect, type Socket } from 'node:net';
 
 /** What a client sent and has no answer to yet. */
 export interface OpenRequest {
-  /** Its first bytes as text: the line of an HTTP request, the first command of a Redis pipeline. */
+  /** Its first 2,000 bytes as text. */
   readonly head: string;
   /** Bytes that went to the server so far. */
   readonly sent: number;
@@ -33,7 +33,7 @@ export interface Wire {
   destroy(how: 'close' | 'reset'): void;
 }
 
-const HEAD = 300;
+const HEAD = 2_000;
 /** `100 Continue` answers nothing yet. */
 const INTERIM = Buffer.from('HTTP/1.1 1');
 
@@ -52,7 +52,8 @@ export function openWire(
   };
   function toServer(chunk: Buffer): boolean {
     tally.toServer += chunk.length;
-    if (!request || request.answered) request = { head: headOf(chunk), sent: 0, answered: false };
+    if (!request || request.answered) request = { head: '', sent: 0, answered: false };
+    if (request.sent < HEAD) request.head += chunk.toString('latin1', 0, HEAD - request.sent);
     request.sent += chunk.length;
     return outer.write(chunk);
   }
@@ -90,9 +91,4 @@ export function openWire(
   pass(outer, inner, toClient);
   heed();
   return { openRequest: () => (request?.answered === false && !inner.destroyed ? request : undefined), heed, destroy };
-}
-
-function headOf(chunk: Buffer): string {
-  const text = chunk.toString('latin1', 0, HEAD);
-  return / HTTP\/1\.1\r\n/.test(text) ? (text.split('\r\n', 1)[0] ?? '') : text;
 }

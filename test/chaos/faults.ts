@@ -1,0 +1,109 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import type { TestRedis } from '#test/redis.ts';
+import type { Crew, Member } from './crew.ts';
+import { DEPENDENCIES, type Dependency, isCommit, isUploading, MUTATES } from './lines.ts';
+import type { Queues } from './queues.ts';
+import type { Tally } from './tally.ts';
+
+/** What faults are made with. */
+export interface Stage {
+  readonly crew: Crew;
+  readonly redis: TestRedis;
+  readonly queues: Queues;
+  readonly tally: Tally;
+  readonly random: () => number;
+  /** Requests that the caller has open at the API. */
+  readonly calls: () => number;
+}
+
+/** One fault; resolves when it is over. */
+export type Fault = (stage: Stage) => Promise<void>;
+
+/** A Redis that is killed stays away this long before it is started again, in milliseconds. */
+const REDIS_AWAY = 1_000;
+const LOOK_EVERY = 5;
+
+const everyone = ({ api, workers }: Crew): Member[] => [api, ...workers];
+
+/** Waits for a moment in which `condition` holds; false when there was none in `within` milliseconds. */
+async function moment(condition: () => boolean | Promise<boolean>, within: number): Promise<boolean> {
+  for (const end = performance.now() + within; performance.now() < end; await pause(LOOK_EVERY)) {
+    if (await condition()) return true;
+  }
+  return false;
+}
+
+/** kill -9 of Redis, with jobs active; started again on what it had on disk. */
+export const killRedis: Fault = async ({ redis, queues, tally }) => {
+  const busy = await moment(async () => ((await queues.look()) ?? []).some(({ active }) => active > 0), 5_000);
+  await redis.kill();
+  tally.happened('Redis killed', busy ? 1 : 0);
+  await pause(REDIS_AWAY);
+  await redis.start();
+};
+
+/** kill -9 of the API, with requests of its callers open. */
+export const killApi: Fault = async ({ crew, tally, calls }) => {
+  const busy = await moment(() => calls() > 0, 5_000);
+  const replaced = crew.api.replace();
+  tally.happened('API killed', busy ? 1 : 0);
+  await replaced;
+};
+
+/** Cuts everybody off from one dependency for `ms`, with requests to it under way. */
+export const cut =
+  (dependency: Dependency, ms: number): Fault =>
+  async ({ crew, queues, tally }) => {
+    const lines = everyone(crew).map((member) => member.lines[dependency]);
+    const isBusy = () =>
+      lines.some((line) => line.inFlight().some((request) => isUploading(request) || isCommit(request)));
+    await moment(isBusy, 5_000);
+    const broken = lines.flatMap((line) => line.inFlight()).length;
+    await Promise.all(lines.map((line) => line.cut()));
+    await pause(ms);
+    const waiting = ((await queues.look()) ?? []).reduce((all, { delayed }) => all + delayed, 0);
+    await Promise.all(lines.map((line) => line.mend()));
+    tally.happened(`${dependency} cut`, broken);
+    tally.happened(`jobs waiting for ${dependency}`, waiting);
+  };
+
+/** Resets every connection to one dependency, with requests that change something under way. */
+export const reset =
+  (dependency: Dependency): Fault =>
+  async ({ crew, tally }) => {
+    const lines = everyone(crew).map((member) => member.lines[dependency]);
+    const mutating = () => lines.flatMap((line) => line.inFlight().filter(({ head }) => MUTATES[dependency](head)));
+    await moment(() => mutating().length > 0, 5_000);
+    tally.happened(`${dependency} reset`, mutating().length);
+    for (const line of lines) line.reset();
+  };
+
+/** Loses answers of one dependency to requests that changed something, `answers` of them. */
+export const loseAnswers =
+  (dependency: Dependency, answers: number): Fault =>
+  async ({ crew, tally }) => {
+    const lines = everyone(crew).map((member) => member.lines[dependency]);
+    const lost = () => lines.reduce((all, line) => all + line.tally.lostAnswers.length, 0);
+    const before = lost();
+    for (const line of lines) line.dropAnswers(MUTATES[dependency]);
+    await moment(() => lost() - before >= answers, 10_000);
+    await Promise.all(lines.map((line) => line.mend()));
+    tally.happened(`${dependency} answers lost`, lost() - before);
+  };
+
+/** Silence on all wires of one worker, longer than its locks live: others take its jobs, and then it is back. */
+export const partition =
+  (ms: number): Fault =>
+  async ({ crew, random, tally }) => {
+    const free = crew.workers.filter((worker) => worker.isFree());
+    const worker = free[Math.floor(random() * free.length)];
+    if (!worker) return tally.happened('worker partitioned', 0);
+    await worker.hold(async () => {
+      const under = () => DEPENDENCIES.flatMap((name) => worker.lines[name].inFlight());
+      const busy = await moment(() => under().some(isUploading), 5_000);
+      for (const name of DEPENDENCIES) worker.lines[name].stall();
+      tally.happened('worker partitioned', busy ? 1 : 0);
+      await pause(ms);
+      for (const name of DEPENDENCIES) await worker.lines[name].mend();
+    });
+  };
