@@ -2,6 +2,7 @@ import type { Job } from 'bullmq';
 import { AppError } from '#errors';
 import { JOBS, type JobName, type Lane, type Pack, parseJobData, readAnyPack } from '#queues/catalog.ts';
 import { LockLostError, openJobFacts } from '#queues/job-facts.ts';
+import { type JobStarts, openJobStarts } from '#queues/job-starts.ts';
 import { toJobError } from '#queues/redis-errors.ts';
 import { Interrupted, type Outcome, type Run } from './run.ts';
 import { giveBack, settle } from './settling.ts';
@@ -19,6 +20,9 @@ export interface Start {
   readonly park: AbortSignal;
 }
 
+/** So many starts in a row may crash with nothing done, and then the job ends. */
+const CRASHES_AT_MOST = 20;
+
 /** The life of a job from being taken to its outcome. Throws what BullMQ takes for an outcome other than `completed`. */
 export async function execute(start: Start): Promise<void> {
   const { parts, lane, job, token } = start;
@@ -27,11 +31,14 @@ export async function execute(start: Start): Promise<void> {
   const log = parts.log.child({ lane, jobId: job.id, correlationId });
   const endTimer = metrics.uploadSeconds.startTimer({ lane });
   metrics.operations.inc({ operation: job.name });
+  const starts = openJobStarts(parts.redis, parts.prefix, lane, job.id ?? '', token);
   let outcome: Outcome;
   try {
-    outcome = await runProcessor(start);
+    outcome = await runProcessor(start, starts);
   } catch (error) {
     log.info({ err: error }, 'Job given back');
+    // A lock that was lost counts like a crash: what keeps a process from renewing it is no better.
+    if (error instanceof Interrupted && error.why !== 'lost') await starts.leave().catch(() => undefined);
     return giveBack(job, token);
   } finally {
     metrics.operations.dec({ operation: job.name });
@@ -40,6 +47,7 @@ export async function execute(start: Start): Promise<void> {
     if (job.name === 'upload') endTimer();
     log.info({ end: outcome.end, error: 'error' in outcome ? outcome.error.toFacts() : undefined }, 'Job ended');
   }
+  await starts.settle().catch(() => undefined);
   await settle(start, outcome);
 }
 
@@ -47,15 +55,19 @@ export async function execute(start: Start): Promise<void> {
  * What a processor throws becomes an outcome here: a dependency that is away delays, the rest is retried or final by
  * its code. Throws only when the run was interrupted or lost its lock.
  */
-async function runProcessor(start: Start): Promise<Outcome> {
+async function runProcessor(start: Start, starts: JobStarts): Promise<Outcome> {
   const { parts, job, signal, park } = start;
   try {
     signal.throwIfAborted();
     park.throwIfAborted();
+    const { crashes, cutOff } = await starts.begin(job.stalledCounter);
+    const poison = crashes < CRASHES_AT_MOST ? undefined : poisonError(crashes);
     const name = jobName(job);
+    // The files of an upload come to their ends one by one, by its own processor.
+    if (poison && name !== 'upload') return { end: 'failed', error: poison };
     const data = await readData(parts, name, job);
     const processor = parts.processors[name] as (data: unknown, run: Run) => Promise<Outcome>;
-    return await processor(data, openRun(start));
+    return await processor(data, { ...openRun(start), poison, cutOff });
   } catch (thrown) {
     signal.throwIfAborted();
     if (thrown instanceof LockLostError || thrown instanceof Interrupted) throw thrown;
@@ -85,7 +97,12 @@ function jobName(job: Job): JobName {
   );
 }
 
-function openRun({ parts, lane, job, token, signal, park }: Start): Run {
+function poisonError(crashes: number): AppError {
+  const message = `${crashes} starts of the job in a row ended in a crash or a lost lock, with nothing done.`;
+  return new AppError('POISON', message, { details: { crashes } });
+}
+
+function openRun({ parts, lane, job, token, signal, park }: Start): Omit<Run, 'poison' | 'cutOff'> {
   let sequence = 0;
   let shown = typeof job.progress === 'number' ? job.progress : 0;
   const jobId = job.id ?? '';

@@ -19,6 +19,10 @@ export interface Run {
   /** Aborted first when the worker shuts down: finish the part at hand, begin no other, and throw its reason. */
   readonly park: AbortSignal;
   readonly facts: JobFacts;
+  /** Why the job must end now, whatever is open of it: too many of its starts crashed in a row. */
+  readonly poison: AppError | undefined;
+  /** True when the start before this one was cut off: what it noted last, BullMQ may not know. */
+  readonly cutOff: boolean;
   /** A fence higher than any this job gave out before in this `generation`, which a replay raises. */
   nextFence(generation: number): Fence;
   /** Shows progress, 0 to 1. */

@@ -22,7 +22,10 @@ export async function settle({ parts, lane, job, token }: Start, outcome: Outcom
 
 /** The job comes back in `inMs`, without an attempt spent. */
 export async function later(job: Job, token: string, inMs: number): Promise<never> {
-  await job.moveToDelayed(Date.now() + inMs, token);
+  await job.moveToDelayed(Date.now() + inMs, token).catch(() => {
+    // Redis refused, or the job is another's. It has not failed: untouched, it goes on once its lock has lapsed.
+    throw new WaitingError();
+  });
   throw new DelayedError();
 }
 

@@ -1,5 +1,7 @@
 import pLimit from 'p-limit';
+import type { Breaker } from '#breakers/breaker.ts';
 import type { StoredFacts } from '#domain';
+import type { AppError } from '#errors';
 import type { Logger } from '#log';
 import type { Metrics } from '#metrics';
 import type { Batches } from '#queues/batches.ts';
@@ -18,6 +20,7 @@ import { cancelPack } from './upload-cancel.ts';
 import { commitPack } from './upload-commit.ts';
 import { storeFile } from './upload-file.ts';
 import { readUploadState, type UploadState } from './upload-state.ts';
+import { waitOn } from './upload-wait.ts';
 
 export interface UploadPorts extends FollowUps, CommitPorts, CancelPorts {
   readonly store: Store;
@@ -25,6 +28,7 @@ export interface UploadPorts extends FollowUps, CommitPorts, CancelPorts {
   readonly batches: Batches;
   readonly storedFiles: StoredFiles;
   readonly watchCancel: CancelWatch['watch'];
+  readonly metadataBreaker: Pick<Breaker, 'refusal'>;
   /** How long a file may take in one try. */
   readonly allowance: TimeAllowance;
   readonly log: Logger;
@@ -67,7 +71,7 @@ export function uploadProcessor(ports: UploadPorts): Processor<'upload'> {
     try {
       const toStore = pack.files.some(({ assetId }) => !state.endOf(assetId) && !state.storedOf(assetId));
       if (await ports.cancellations.begin(pack.batchId, run.jobId, toStore)) return await cancelPack(parts);
-      return await upload(parts);
+      return (await waitOn(parts, toStore)) ?? (await upload(parts));
     } finally {
       stop();
     }
@@ -77,6 +81,12 @@ export function uploadProcessor(ports: UploadPorts): Processor<'upload'> {
 async function upload(parts: UploadParts): Promise<Outcome> {
   const { ports, pack, run, state } = parts;
   const open = pack.files.filter((file) => state.endOf(file.assetId) === undefined);
+  const fail = (error: AppError) =>
+    commitPack(
+      parts,
+      open.map((file) => ({ file, error })),
+    );
+  if (run.poison) return fail(run.poison);
   try {
     await parts.reporter.report(open, 'uploading');
     const stages = await storeFiles(parts, open);
@@ -89,10 +99,7 @@ async function upload(parts: UploadParts): Promise<Outcome> {
     const error = errorOf(run, thrown);
     if (error.unavailable) throw error;
     // A fault of ours is the open files' error, so that their rows and their batch hear of it.
-    return commitPack(
-      parts,
-      open.map((file) => ({ file, error })),
-    );
+    return fail(error);
   }
 }
 

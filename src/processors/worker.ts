@@ -16,8 +16,10 @@ import { later, waitAfterFailure } from './settling.ts';
 
 /** Wait before a job is taken again whose last run here has not unwound, in milliseconds. */
 const RETAKEN_WAIT = 1_000;
-/** A dead worker's jobs go on within 10 s. Crashes are not failures: BullMQ must not count them. */
-const LOCKS = { lockDuration: 10_000, stalledInterval: 5_000, maxStalledCount: 1_000_000 };
+/** A dead worker's jobs go on within 10 s. */
+const LOCKS = { lockDuration: 10_000, stalledInterval: 5_000 };
+/** Crashes are not failures: BullMQ must not count them. We do, in `queues/job-starts.ts`. */
+const UNCOUNTED = 1_000_000;
 /** What of a shutdown's grace is left for jobs to unwind in once they are aborted, in milliseconds. */
 const UNWIND_WITHIN = 2_000;
 
@@ -36,6 +38,8 @@ export interface WorkerParts {
 }
 
 export interface LaneWorker {
+  /** Whether it takes no jobs for now. Only this worker rests, and it ends with its process; jobs in work go on. */
+  rest(isResting: boolean): Promise<void>;
   /**
    * Stops taking jobs and parks those that run, spending no attempt; whoever does not come to a good place is aborted
    * shortly before `graceMs` are over, and not waited for any longer then.
@@ -43,8 +47,8 @@ export interface LaneWorker {
   close(graceMs: number): Promise<void>;
 }
 
-/** Serves one lane. The only place that knows BullMQ's worker. */
-export function startLaneWorker(lane: Lane, parts: WorkerParts): LaneWorker {
+/** Serves one lane. The only place that knows BullMQ's worker. `locks` are in milliseconds. */
+export function startLaneWorker(lane: Lane, parts: WorkerParts, { lockDuration, stalledInterval } = LOCKS): LaneWorker {
   const park = new AbortController();
   const stop = new AbortController();
   const running = new Set<string>();
@@ -66,18 +70,20 @@ export function startLaneWorker(lane: Lane, parts: WorkerParts): LaneWorker {
     connection: parts.redis,
     prefix: lanePrefix(parts.prefix, lane),
     concurrency: CONCURRENCY[lane],
-    ...LOCKS,
+    ...{ lockDuration, stalledInterval, maxStalledCount: UNCOUNTED },
     settings: { backoffStrategy: (_attempts, _type, error) => waitAfterFailure(error) },
   });
   worker.on('error', warner(parts.log, lane));
-  const locks = watchLocks(worker, LOCKS.lockDuration, () => performance.now());
+  const locks = watchLocks(worker, lockDuration, () => performance.now());
   return {
+    // BullMQ's rate limit would rest the lane for every process, one that reaches what this one cannot, too.
+    rest: (isResting) => (isResting ? worker.pause(true) : worker.resume()),
     async close(graceMs) {
       // Closing cuts the connection that waits for jobs first: a parked one must not come straight back.
       const closed = worker.close();
       const parked = new Interrupted('parked');
       park.abort(parked);
-      const abort = setTimeout(() => stop.abort(parked), graceMs - UNWIND_WITHIN);
+      const abort = setTimeout(() => stop.abort(parked), Math.max(0, graceMs - UNWIND_WITHIN));
       await Promise.race([closed, pause(graceMs, undefined, { ref: false })]);
       clearTimeout(abort);
       locks.stop();

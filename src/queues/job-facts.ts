@@ -10,7 +10,7 @@ import { jobKey } from './lanes.ts';
  */
 export interface JobFacts {
   read(): Promise<Readonly<Record<string, string>>>;
-  /** Throws `LockLostError` when the lock is another's by now; nothing is written then. */
+  /** Throws `LockLostError` when the lock is another's by now; nothing is written then. What is new ends a row of crashes. */
   write(fields: Readonly<Record<string, string>>): Promise<void>;
   /** The same, for what must not be forgotten in a failover: bytes are deleted after it. */
   writeForGood(fields: Readonly<Record<string, string>>): Promise<void>;
@@ -24,12 +24,18 @@ export class LockLostError extends Error {
   }
 }
 
-const factsKey = (prefix: string, lane: Lane, jobId: string) => `${jobKey(prefix, lane, jobId)}:facts`;
+/** Key of the hash beside a job. */
+export const factsKey = (prefix: string, lane: Lane, jobId: string) => `${jobKey(prefix, lane, jobId)}:facts`;
 
-/** KEYS facts, lock; ARGV token, then fields and values. */
+/** KEYS facts, lock; ARGV token, then fields and values. What is new shows that the job gets on, however often it crashes. */
 const writeScript = defineScript(`
   if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
+  local isNew = false
+  for i = 2, #ARGV, 2 do
+    isNew = isNew or redis.call('HGET', KEYS[1], ARGV[i]) ~= ARGV[i + 1]
+  end
   redis.call('HSET', KEYS[1], unpack(ARGV, 2))
+  if isNew then redis.call('HDEL', KEYS[1], 'crashes') end
   return 1
 `);
 
