@@ -1,4 +1,5 @@
 import express, { type Express, Router } from 'express';
+import { adminDeadLetters } from './admin-dead-letters.ts';
 import { assets } from './assets.ts';
 import { authenticated, createAccess } from './auth.ts';
 import { batches } from './batches.ts';
@@ -51,6 +52,7 @@ export function createApi(ports: ApiPorts): Express {
   assets(v1, ports, access);
   lists(v1, ports, access);
   entities(v1, ports, access);
+  adminDeadLetters(v1, ports, access);
   app.use(v1);
 
   app.use(routeNotFound, answerError);

@@ -181,6 +181,25 @@ it('refuses in the form and with the codes it says', async () => {
   expect((await post('/v1/assets/urls', { assetIds: Array(1_001).fill('a_1') })).status).toBe(413);
 });
 
+it('groups dead letters, replays and discards them', async () => {
+  await sent('GET', '/v1/admin/dead-letters');
+  await sent('GET', '/v1/admin/dead-letters?fingerprint=3f9a1c0b7d52&limit=3&cursor=small-41');
+  expect((await sent('GET', '/v1/admin/dead-letters?cursor=none')).status).toBe(400);
+  for (const [method, path, kind] of [
+    ['POST', '/v1/admin/dead-letters/replay', 'replays'],
+    ['DELETE', '/v1/admin/dead-letters', 'discards'],
+  ] as const) {
+    for (const [, body] of bodies(`${method} ${path}`)) {
+      const answer = await sent(method, path, asJson({ ...(body as object), dryRun: false }));
+      expect(answer.status).toBe(202);
+      const { jobId } = (await answer.json()) as { jobId: string };
+      expect((await sent('GET', `/v1/admin/dead-letters/${kind}/${jobId}`)).status).toBe(200);
+      expect((await sent(method, path, asJson({ ...(body as object), dryRun: true }))).status).toBe(200);
+    }
+    expect((await sent(method, path, asJson({}))).status).toBe(400);
+  }
+});
+
 it('answers uploads under one key once', async () => {
   const [[, body] = ['', {}]] = bodies('POST /v1/uploads');
   const keyed = (text: unknown) => ({

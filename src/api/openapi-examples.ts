@@ -10,6 +10,7 @@ export const ASSET_ID = 'a_mmY7n7yTC3B2Mzvu1Ezz';
 export const STAGING_ID = 'st_8oCq2TzGgRkq0T1mYwXh';
 const ACCEPTED_AT = 1_795_176_419_000;
 const READY_AT = ACCEPTED_AT + 1_250;
+export const FAILED_AT = ACCEPTED_AT + 9_000;
 const HOUR = 3_600_000;
 const SIZE = 12_712;
 const CHECKSUM = '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08';

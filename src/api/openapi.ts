@@ -2,6 +2,7 @@ import type { RequestHandler, Router } from 'express';
 import { createDocument, type ZodOpenApiObject } from 'zod-openapi';
 import packageJson from '#package' with { type: 'json' };
 import { assetRoutes, entityRoutes } from './openapi-assets.ts';
+import { deadLetterRoutes } from './openapi-dead-letters.ts';
 import { errorExamples } from './openapi-errors.ts';
 import { jobRoutes } from './openapi-jobs.ts';
 import { type Routes, toOperation } from './openapi-operation.ts';
@@ -16,6 +17,7 @@ export const TAGS: readonly { readonly name: string; readonly description: strin
   { name: 'Jobs', description: 'The work behind uploads: to look at, to follow, to cancel.', routes: jobRoutes },
   { name: 'Assets', description: 'Status, URLs and bytes of what was uploaded.', routes: assetRoutes },
   { name: 'Sessions and scenes', description: 'What assets belong to, by ids of your own.', routes: entityRoutes },
+  { name: 'Dead letters', description: 'What failed for good: to look at, replay, discard.', routes: deadLetterRoutes },
   { name: 'Service', description: 'Health, metrics, pages, and the objects of a disk store.', routes: serviceRoutes },
 ];
 

@@ -10,7 +10,8 @@ export const LIMITS = { files: 5_000, ids: 1_000, page: 1_000 } as const;
 /** Nothing that hides, splits a line or reverses a reader's text. */
 const VISIBLE = /^[^\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]*$/u;
 
-const visible = (max: number) =>
+/** Text for people, of so many characters at the most. */
+export const visible = (max: number) =>
   z
     .string()
     .refine((text) => text.trim() === text && text !== '', 'Must not be empty, nor start or end with a space.')
@@ -195,7 +196,8 @@ const flag = (what: string) =>
     .stringbool({ truthy: ['1', 'true'], falsy: ['0', 'false'] })
     .default(false)
     .meta({ description: what, override: { type: 'string', enum: ['1', 'true', '0', 'false'], default: '0' } });
-const limit = (fallback: number) => wholeNumber(1, LIMITS.page).default(fallback).describe('At most so many.');
+/** How much of a list is asked for. */
+export const limit = (fallback: number) => wholeNumber(1, LIMITS.page).default(fallback).describe('At most so many.');
 const download = flag('A browser saves the file instead of showing it.');
 
 export const uploadQuery = z.strictObject({ dryRun: flag('Plans only: answers with the jobs there would be.') });

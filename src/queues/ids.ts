@@ -14,9 +14,19 @@ export function assetIdOf(batchId: string, index: number): string {
 }
 export const newBatchId = (random: RandomBytes = randomBytes): string => `b_${randomName(random)}`;
 
+/** A replay or a discard, whose id says which. */
+export const letterRunId = (name: 'replay' | 'discard', random: RandomBytes = randomBytes): string =>
+  `${name}-${randomName(random)}`;
+
 /** Job of the `index`-th pack of a round of a batch. BullMQ refuses `:` and plain integers in job ids. */
 export const packJobId = (batchId: string, round: number, index: number): string =>
   round === 0 ? `${batchId}-${index}` : `${batchId}-${index}-again${round}`;
 /** Job that closes a batch; `replay` names one that follows a start of a replayed pack. */
 export const endJobId = (batchId: string, replay?: string): string =>
   replay === undefined ? `${batchId}-end` : `${batchId}-end-${replay}`;
+
+/** What the recounts of a session have in common. */
+export const recountId = (project: string, session: string): string =>
+  `recount-${createHash('sha256')
+    .update(JSON.stringify([project, session]))
+    .digest('base64url')}`;
