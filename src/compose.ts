@@ -1,4 +1,7 @@
 import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import { createBreakerBoard } from '#breakers/board.ts';
+import { type Breakers, DEPENDENCIES, guardPorts } from '#breakers/breakers.ts';
 import { createLastKnown, type LastKnown } from '#cache/last-known.ts';
 import { createUrlCache, type UrlCache } from '#cache/url-cache.ts';
 import type { Config } from '#config';
@@ -30,6 +33,8 @@ export interface Composed {
   readonly redis: RedisConnection;
   readonly store: Store;
   readonly metadata: Metadata;
+  /** Of store and metadata, which have them before them. */
+  readonly breakers: Breakers;
   readonly outbox: StatusOutbox;
   readonly audit: AuditLog;
   readonly flags: Flags;
@@ -64,12 +69,22 @@ export async function compose(config: Config, name: string, role: RedisRole): Pr
   });
   const { prefix } = config.redis;
 
-  const store = await openStore(config.store, { urlSecret, clock: Date.now });
-  const metadata = createConvexMetadata({
-    url: config.convexUrl,
-    token: serviceTokens(signingKey),
-    onMutation: (mutation) => metrics.convexMutations.inc({ function: mutation }),
+  const guarded = guardPorts({
+    store: await openStore(config.store, { urlSecret, clock: Date.now }),
+    metadata: createConvexMetadata({
+      url: config.convexUrl,
+      token: serviceTokens(signingKey),
+      onMutation: (mutation) => metrics.convexMutations.inc({ function: mutation }),
+    }),
+    ...{ board: createBreakerBoard(redis, prefix), process: `${name} ${process.pid}@${hostname()}`, clock: Date.now },
+    onChange(dependency, isOpen) {
+      metrics.breakerOpen.set({ dependency }, Number(isOpen));
+      log.warn({ dependency }, isOpen ? 'Calls are refused at once: it is away' : 'Calls pass again');
+    },
+    onError: onError('Open breakers could not be shown'),
   });
+  const { store, metadata, breakers } = guarded;
+  showAllClosed(redis, metrics);
   const outbox = createStatusOutbox({
     ...{ redis, prefix, metadata },
     onError: onError('The status outbox could not be flushed'),
@@ -129,6 +144,7 @@ export async function compose(config: Config, name: string, role: RedisRole): Pr
     redis,
     store,
     metadata,
+    breakers,
     outbox,
     audit,
     flags,
@@ -138,10 +154,19 @@ export async function compose(config: Config, name: string, role: RedisRole): Pr
     urlCache,
     urlSecret,
     async close() {
+      guarded.close();
       await Promise.all([urlCache.close(), producer.close()]);
       await store.close();
       replicas.close();
       redis.disconnect();
     },
   };
+}
+
+/** What the metrics say from the start. Redis needs no breaker: its clients know whether they are connected. */
+function showAllClosed(redis: RedisConnection, { breakerOpen }: Metrics): void {
+  for (const dependency of DEPENDENCIES) breakerOpen.set({ dependency }, 0);
+  const show = (isReady: boolean) => breakerOpen.set({ dependency: 'queue' }, Number(!isReady));
+  show(redis.status === 'ready');
+  redis.on('ready', () => show(true)).on('close', () => show(false));
 }

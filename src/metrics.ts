@@ -64,6 +64,12 @@ export function createMetrics() {
       registers,
     }),
     outboxSize: new Gauge({ name: 'reelay_status_outbox_size', help: 'Status writes waiting for Convex.', registers }),
+    breakerOpen: new Gauge({
+      name: 'reelay_breaker_open',
+      help: '1 while this process refuses calls to the dependency at once, or, for the queue, has no connection.',
+      labelNames: ['dependency'],
+      registers,
+    }),
     urlRequests: new Counter({
       name: 'reelay_url_requests_total',
       help: 'URLs handed out, by where they came from.',

@@ -3,6 +3,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
+import { createBreakerBoard } from '#breakers/board.ts';
+import { guardPorts } from '#breakers/breakers.ts';
+import { createUrlCache, type UrlCache } from '#cache/url-cache.ts';
 import { type Config, readConfig } from '#config';
 import { createLogger } from '#log';
 import { createAuditLog } from '#metadata/audit-log.ts';
@@ -21,6 +24,7 @@ export interface WorkerParts extends WorkerPorts {
   readonly config: Config;
   readonly engine: TestEngine;
   readonly server: TestRedis;
+  readonly urlCache: UrlCache;
   readonly dir: string;
   /** Puts bytes under `staging/`, as intake does. */
   stage(key: string, bytes: Buffer): Promise<void>;
@@ -33,9 +37,11 @@ interface WorkerPartsOptions {
   readonly env?: NodeJS.ProcessEnv;
   /** Another process over the same Redis, Convex and folder; that one removes them. */
   readonly beside?: Pick<WorkerParts, 'server' | 'engine' | 'dir'>;
+  /** With the breakers before store and Convex, as in production, that ask five times a second. */
+  readonly guarded?: boolean;
 }
 
-export async function openWorkerParts({ env, beside }: WorkerPartsOptions = {}): Promise<WorkerParts> {
+export async function openWorkerParts({ env, beside, guarded }: WorkerPartsOptions = {}): Promise<WorkerParts> {
   const [server, engine, dir] = await Promise.all([
     beside?.server ?? startRedis(),
     beside?.engine ?? startEngine(),
@@ -48,14 +54,29 @@ export async function openWorkerParts({ env, beside }: WorkerPartsOptions = {}):
   });
   const redis = connectRedis(server.url, 'worker', () => undefined);
   await whenConnected(redis, 10_000);
-  const metadata = createConvexMetadata({ url: engine.url, token: engine.token, mutationTimeoutMs: 2_000 });
-  const store = createDiskStore({ dir: join(dir, 'store'), urlSecret: Buffer.alloc(32, 1), clock: Date.now });
+  const own = {
+    metadata: createConvexMetadata({ url: engine.url, token: engine.token, mutationTimeoutMs: 2_000 }),
+    store: createDiskStore({ dir: join(dir, 'store'), urlSecret: Buffer.alloc(32, 1), clock: Date.now }),
+  };
+  const withBreakers = guardPorts({
+    ...own,
+    ...{ board: createBreakerBoard(redis, config.redis.prefix), process: randomUUID(), clock: Date.now },
+    ...{ onChange: () => undefined, onError: () => undefined, probeEveryMs: 200 },
+  });
+  const { store, metadata } = guarded ? withBreakers : own;
   const producer = createProducer({
     ...{ redis, prefix: config.redis.prefix, limits: config.backlog, clock: Date.now },
     onError: () => undefined,
   });
+  const urlCache = createUrlCache({
+    ...{ redis, prefix: config.redis.prefix, clock: Date.now, onError: () => undefined },
+    ...{ publicUrl: config.publicUrl, publicBaseUrl: undefined, memory: { max: 100, ttlMs: 30_000 } },
+    load: (assetIds) => metadata.getAssets(assetIds),
+    recall: async () => new Map(),
+    sign: ({ s3Key }) => store.signGet(s3Key, { expiresInSeconds: 60 }),
+  });
   return {
-    ...{ config, engine, server, dir, redis, metadata, store, producer },
+    ...{ config, engine, server, dir, redis, metadata, store, producer, breakers: withBreakers.breakers, urlCache },
     log: createLogger(config, 'test'),
     metrics: createMetrics(),
     outbox: createStatusOutbox({ redis, prefix: config.redis.prefix, metadata }),
@@ -68,7 +89,7 @@ export async function openWorkerParts({ env, beside }: WorkerPartsOptions = {}):
       await store.put(key, source, { contentType: 'application/octet-stream' });
     },
     async close() {
-      await producer.close();
+      await Promise.all([urlCache.close(), producer.close()]);
       redis.disconnect();
     },
     async remove() {

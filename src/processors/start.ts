@@ -1,3 +1,4 @@
+import type { Breakers } from '#breakers/breakers.ts';
 import type { Config } from '#config';
 import type { AppError } from '#errors';
 import type { Logger } from '#log';
@@ -9,11 +10,15 @@ import type { Metrics } from '#metrics';
 import { createBatches } from '#queues/batches.ts';
 import { createCancelWatch } from '#queues/cancel-watch.ts';
 import { createCancellations } from '#queues/cancellations.ts';
-import type { AnyPack } from '#queues/catalog.ts';
+import type { AnyPack, Lane } from '#queues/catalog.ts';
 import { createFollowUps } from '#queues/follow-ups.ts';
+import { createLiveJobs } from '#queues/live-jobs.ts';
+import { createOpenBatches } from '#queues/open-batches.ts';
 import { createPendingPacks } from '#queues/pending-packs.ts';
 import type { Producer } from '#queues/producer.ts';
+import { createReconcileReports } from '#queues/reconcile-reports.ts';
 import { keepSchedules } from '#queues/schedules.ts';
+import { createScrubState } from '#queues/scrub-state.ts';
 import { createStoredFiles } from '#queues/stored-files.ts';
 import type { RedisConnection } from '#redis/connection.ts';
 import type { Keep } from '#redis/replicas.ts';
@@ -22,9 +27,15 @@ import { batchEndProcessor } from './batch-end.ts';
 import { letterProcessors } from './letter-processors.ts';
 import { serveMetrics } from './metrics-server.ts';
 import { originOpener } from './origin.ts';
+import { reconcileProcessor } from './reconcile.ts';
+import { reconcileWalks } from './reconcile-walks.ts';
+import { recountProcessor } from './recount.ts';
+import { restWhileAway } from './resting.ts';
 import type { Processors } from './run.ts';
+import { scrubProcessor } from './scrub.ts';
 import { stagingExpiryProcessor } from './staging-expiry.ts';
 import { uploadProcessor } from './upload.ts';
+import type { WithdrawPorts } from './withdraw.ts';
 import { startLaneWorker } from './worker.ts';
 
 /** Jobs in work get this long to park at shutdown, in milliseconds. */
@@ -37,9 +48,11 @@ export interface WorkerPorts {
   readonly metrics: Metrics;
   readonly store: Store;
   readonly metadata: Metadata;
+  readonly breakers: Breakers;
   readonly outbox: StatusOutbox;
   readonly audit: AuditLog;
   readonly producer: Producer;
+  readonly urlCache: WithdrawPorts['urlCache'];
   /** How a write outlives a failover of Redis; the master alone has it unless given. */
   readonly keep?: Keep | undefined;
   close(): Promise<void>;
@@ -47,7 +60,7 @@ export interface WorkerPorts {
 
 /** Starts a worker on `config.lanes`; its metrics are at `config.metricsPort`. */
 export async function startWorker(parts: WorkerPorts, config: Config): Promise<{ close(): Promise<void> }> {
-  const { redis, log, metrics, store, metadata, outbox, audit, producer, keep } = parts;
+  const { redis, log, metrics, store, metadata, outbox, audit, producer, keep, breakers } = parts;
   const { prefix } = config.redis;
   const batches = createBatches(redis, prefix, keep);
   const pending = createPendingPacks(redis, prefix);
@@ -61,17 +74,35 @@ export async function startWorker(parts: WorkerPorts, config: Config): Promise<{
   const shared = {
     ...{ store, outbox, metadata, batches, cancellations, log, metrics, now: Date.now },
     storedFiles: createStoredFiles(redis, prefix),
+    openBatches: createOpenBatches(redis, prefix),
     commit: (item: AssetCommit) => commits.commit(item),
     urlSeconds: config.urls.expiresSeconds,
   };
+  const liveJobs = createLiveJobs(redis, prefix, producer.lanes);
   const processors: Processors = {
     upload: uploadProcessor({
       ...{ ...shared, ...followUps, random: Math.random },
-      watchCancel: cancelWatch.watch,
+      ...{ watchCancel: cancelWatch.watch, metadataBreaker: breakers.metadata },
       allowance: config.uploadTime,
       openOrigin: originOpener(store, config),
     }),
-    'batch-end': batchEndProcessor(shared),
+    'batch-end': batchEndProcessor({ ...shared, ...followUps }),
+    recount: recountProcessor(metadata),
+    scrub: scrubProcessor({
+      ...{ store, metadata, audit, urlCache: parts.urlCache, log, now: Date.now, recount: followUps.recount },
+      state: createScrubState(redis, prefix, producer.lanes.maintenance),
+      getJob: producer.getJob,
+      percentPerDay: config.scrubPercentPerDay,
+      monotonic: () => performance.now(),
+    }),
+    reconcile: reconcileProcessor({
+      walks: reconcileWalks(
+        { ...shared, ...followUps, audit, liveJobs, urlCache: parts.urlCache, staging: producer.staging },
+        producer.lanes,
+      ),
+      reports: createReconcileReports(redis, prefix, producer.lanes.maintenance),
+      ...{ audit, now: Date.now },
+    }),
     'staging-expiry': stagingExpiryProcessor({ staging: producer.staging, batches, store }),
     ...letterProcessors({ redis, prefix, lanes: producer.lanes, pending, store, log, audit, caps: config.deadLetters }),
   };
@@ -83,27 +114,25 @@ export async function startWorker(parts: WorkerPorts, config: Config): Promise<{
   };
   // Before the first job is taken: a port that is taken ends the process here.
   const server = await serveMetrics(metrics, config.host, config.metricsPort);
-  const workers = config.lanes.map((lane) =>
+  const startLane = (lane: Lane) =>
     startLaneWorker(lane, {
-      redis,
-      prefix,
-      keep,
-      processors,
-      pending,
-      log,
-      metrics,
-      onUnreadable,
+      ...{ redis, prefix, keep, processors, pending, log, metrics, onUnreadable },
       random: Math.random,
-    }),
+    });
+  const workers = new Map(config.lanes.map((lane) => [lane, startLane(lane)]));
+  const schedules = keepSchedules(producer.lanes.maintenance, Date.now, (err) =>
+    log.warn({ err }, 'Scheduled jobs may be missing'),
   );
-  keepSchedules(producer.lanes, Date.now()).catch((err: unknown) => log.warn({ err }, 'Scheduled jobs may be missing'));
+  const restNoMore = restWhileAway(breakers.store, workers);
   outbox.start();
   audit.start();
   log.info({ lanes: config.lanes, metricsPort: server.port }, 'The worker serves its lanes');
 
   return {
     async close() {
-      await Promise.all(workers.map((worker) => worker.close(PARK_WITHIN)));
+      schedules.stop();
+      restNoMore();
+      await Promise.all([...workers.values()].map((worker) => worker.close(PARK_WITHIN)));
       cancelWatch.close();
       await commits.close();
       await Promise.all([outbox.stop(), audit.stop()]);

@@ -63,7 +63,7 @@ export function uploadProcessor(ports: UploadPorts): Processor<'upload'> {
     const waiting = await awaitAcceptance(ports, pack, run);
     if (waiting) return waiting;
 
-    const state = await readUploadState(run.facts, ports.now());
+    const state = await readUploadState(run, ports.now());
     const { signal: cancelled, stop } = ports.watchCancel(pack.batchId, run.jobId);
     const signal = AbortSignal.any([run.signal, cancelled]);
     const reporter = createStatusReporter(ports, pack, run, state);
