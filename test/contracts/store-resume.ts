@@ -30,7 +30,7 @@ export function describeResuming(getUnderTest: () => StoreUnderTest): void {
 
     async function expectWhole(key: string, whole = bytes): Promise<void> {
       expect(sha256(await read(store, key))).toBe(sha256(whole));
-      expect(await store.head(key)).toMatchObject({ size: whole.length, checksum: sha256(whole) });
+      expect(await store.head(key)).toMatchObject({ size: whole.length });
       expect(await allUploads(store, key)).toEqual([]);
     }
 
