@@ -1,23 +1,32 @@
 import { AppError } from '#errors';
 import type { Metadata } from '#metadata/metadata.ts';
+import type { FollowUps } from '#queues/follow-ups.ts';
+import type { OpenBatches } from '#queues/open-batches.ts';
 import { type BatchCommitPorts, commitBatch } from './batch-commit.ts';
 import type { Processor } from './run.ts';
 
-export interface BatchEndPorts extends BatchCommitPorts {
-  readonly metadata: BatchCommitPorts['metadata'] & Pick<Metadata, 'applyBatches'>;
+export interface BatchEndPorts extends BatchCommitPorts, Pick<FollowUps, 'recount'> {
+  readonly openBatches: Pick<OpenBatches, 'close'>;
+  readonly metadata: BatchCommitPorts['metadata'] & Pick<Metadata, 'applyBatches' | 'getAssets'>;
 }
 
 /**
- * Commits what the batch left to its end, and writes its final record. A batch that Redis has forgotten needs none.
+ * Commits what the batch left to its end, has its session recounted, and writes its final record. A batch that Redis has
+ * forgotten needs none.
  * Files whose commit was refused make it a dead letter: its replay asks for them again.
  */
 export function batchEndProcessor(ports: BatchEndPorts): Processor<'batch-end'> {
   return async ({ batchId }, run) => {
     const { refused, undeleted } = await commitBatch(ports, batchId, run);
     const batch = await ports.batches.view(batchId);
-    if (!batch) return { end: 'done' };
+    if (!batch) {
+      await ports.openBatches.close(batchId);
+      return { end: 'done' };
+    }
     const { successful, failed, size: _size, ...record } = batch;
+    await recountSession(ports, successful);
     await ports.metadata.applyBatches([{ ...record, ready: successful.length, failed: failed.length }]);
+    if (record.state === 'done') await ports.openBatches.close(batchId);
     // Everybody has been told: what is left is asked for again, and what was refused with it.
     if (undeleted) throw undeleted;
     const [first] = refused;
@@ -25,4 +34,10 @@ export function batchEndProcessor(ports: BatchEndPorts): Processor<'batch-end'> 
     const message = `The commit of ${refused.length} of ${batch.total} files was refused: ${first.message}`;
     return { end: 'failed', error: new AppError(first.code, message, { details: { ...first.details }, cause: first }) };
   };
+}
+
+/** The files of a batch are all of one session, which their rows tell. */
+async function recountSession({ metadata, recount }: BatchEndPorts, [first]: readonly string[]): Promise<void> {
+  const [row] = first === undefined ? [] : await metadata.getAssets([first]);
+  if (row) await recount(row.entity.project, row.entity.session);
 }

@@ -81,7 +81,7 @@ export async function startWorker(parts: WorkerPorts, config: Config): Promise<{
   const liveJobs = createLiveJobs(redis, prefix, producer.lanes);
   const processors: Processors = {
     upload: uploadProcessor({
-      ...{ ...shared, ...followUps, random: Math.random },
+      ...{ ...shared, ...followUps, audit, random: Math.random },
       ...{ watchCancel: cancelWatch.watch, metadataBreaker: breakers.metadata },
       allowance: config.uploadTime,
       openOrigin: originOpener(store, config),

@@ -9,6 +9,7 @@ import type { Batches } from './batches.ts';
 import { JOBS, type Lane, type Pack } from './catalog.ts';
 import { packJobId } from './ids.ts';
 import { jobOptions, type Lanes } from './lanes.ts';
+import { openBatchesKey } from './open-batches.ts';
 import type { PendingPacks } from './pending-packs.ts';
 import type { AcceptedBatch, AcceptRequest } from './producer.ts';
 
@@ -25,14 +26,15 @@ interface AcceptParts {
 const SLICE = 500;
 
 /**
- * KEYS sequence; ARGV count. Takes `count` numbers, each higher than any before; from the clock, in
- * microseconds, should Redis have lost the last one. Answers the first.
+ * KEYS sequence, open batches; ARGV count, batch, time. Takes `count` numbers, each higher than any before; from the clock,
+ * in microseconds, should Redis have lost the last one; and notes the batch as open. Answers the first number.
  */
 const takeSequence = defineScript(`
   local time = redis.call('TIME')
   local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
   local first = math.max(tonumber(redis.call('GET', KEYS[1]) or '0') + 1, now)
   redis.call('SET', KEYS[1], string.format('%.0f', first + tonumber(ARGV[1]) - 1))
+  redis.call('ZADD', KEYS[2], ARGV[3], ARGV[2])
   return string.format('%.0f', first)
 `);
 
@@ -50,7 +52,8 @@ export async function acceptBatch(parts: AcceptParts, request: AcceptRequest): P
 async function takeIn(parts: AcceptParts, request: AcceptRequest): Promise<AcceptedBatch> {
   const { batchId, entity, packs, createdBy: owner, createdAt } = request;
   const files = packs.flatMap((pack) => pack.files);
-  const firstSeq = Number(await takeSequence(parts.redis, [`${parts.prefix}:accepted-seq`], [files.length]));
+  const keys = [`${parts.prefix}:accepted-seq`, openBatchesKey(parts.prefix)];
+  const firstSeq = Number(await takeSequence(parts.redis, keys, [files.length, batchId, createdAt]));
   const facts = { batchId, entity, owner, total: files.length, size: sizeOf(files), createdAt, firstSeq };
   const state = packs.length > 1 ? 'accepting' : 'accepted';
   const opened = await parts.batches.open({ ...facts, packs: packs.length }, state);

@@ -29,6 +29,17 @@ export interface Batches {
   /** True for a batch that was accepted, as far as Redis remembers: 30 days from its last file's end. */
   wasAccepted(batchId: string): Promise<boolean>;
   view(batchId: string): Promise<BatchView | undefined>;
+  /** How far it has come, for who looks after batches that came no further. */
+  standing(batchId: string): Promise<BatchStanding | undefined>;
+}
+
+export interface BatchStanding {
+  readonly state: 'accepting' | 'accepted' | 'abandoned';
+  readonly round: number;
+  readonly packs: number;
+  readonly total: number;
+  /** Files that are ready, stored or failed. */
+  readonly ended: ReadonlySet<string>;
 }
 
 /** How a file ended: `stored` when the end of its batch commits it. */
@@ -142,6 +153,16 @@ export function createBatches(redis: RedisConnection, prefix: string, keep: Keep
     async view(batchId) {
       const hash = await redis.hgetall(key(batchId));
       return hash.state === undefined ? undefined : toView(batchId, hash);
+    },
+    async standing(batchId) {
+      const { state, round, packs, total, ...rest } = await redis.hgetall(key(batchId));
+      if (state === undefined) return undefined;
+      const files = Object.keys(rest).filter((field) => field.startsWith(FILE));
+      return {
+        state: state as BatchStanding['state'],
+        ...{ round: Number(round), packs: Number(packs), total: Number(total) },
+        ended: new Set(files.map((field) => field.slice(FILE.length))),
+      };
     },
   };
 }

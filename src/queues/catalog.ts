@@ -64,6 +64,8 @@ export type Pack = z.infer<typeof pack>;
 
 const batchEnd = z.object({ batchId: z.string(), correlationId: z.string() });
 
+const recount = z.object({ project: z.string(), session: z.string() });
+
 const stagingExpiry = z.object({ stagingId: z.string() });
 
 const chosenLetters = z.object({
@@ -84,6 +86,14 @@ const aboutLetters = {
 };
 const replay = z.object({ ...aboutLetters, perSecond: z.number().positive() });
 const discard = z.object({ ...aboutLetters, reason: z.string() });
+
+const reconcile = z.object({
+  /** Begin of the keys that it is about; all when empty. */
+  prefix: z.string().default(''),
+  repair: z.boolean().default(false),
+  requestedBy: z.string().default('schedule'),
+  requestedAt: z.int().optional(),
+});
 
 /** One job, one declaration: everything else about a job is derived from its row here. */
 interface JobDeclaration {
@@ -110,9 +120,30 @@ export const JOBS = {
     attempts: 10,
     backoff: { first: 1_000, last: 60_000 },
   },
+  /** Brings the totals of a session up to its assets. */
+  recount: {
+    schema: recount,
+    lanes: ['maintenance'],
+    attempts: 10,
+    backoff: { first: 1_000, last: 60_000 },
+  },
+  /** Reads some objects again, and compares them with their rows. */
+  scrub: {
+    schema: z.object({}),
+    lanes: ['maintenance'],
+    attempts: 10,
+    backoff: { first: 1_000, last: 60_000 },
+  },
   /** Deletes bytes that were put into staging and that no upload used in time. */
   'staging-expiry': {
     schema: stagingExpiry,
+    lanes: ['maintenance'],
+    attempts: 10,
+    backoff: { first: 1_000, last: 60_000 },
+  },
+  /** Compares store, Convex and Redis, says what differs, and brings it in order where that was asked for. */
+  reconcile: {
+    schema: reconcile,
     lanes: ['maintenance'],
     attempts: 10,
     backoff: { first: 1_000, last: 60_000 },
