@@ -2,6 +2,7 @@ import { defineConfig } from 'vitest/config';
 
 /** `npm test` runs project `base`; what needs apt packages beyond redis-server and ffmpeg is project `more`. */
 const heavy = [
+  'test/chaos/**/*.test.ts',
   'test/redis/**/*.test.ts',
   'test/python/**/*.test.ts',
   'test/outages/**/*.test.ts',

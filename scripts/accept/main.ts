@@ -1,5 +1,6 @@
 import process from 'node:process';
 import { badInput } from './bad-input.ts';
+import { chaos } from './chaos.ts';
 import { engine } from './engine.ts';
 import { failover } from './failover.ts';
 import type { Chapter } from './figures.ts';
@@ -25,6 +26,7 @@ const CHAPTERS: readonly Chapter[] = [
   failover,
   badInput,
   sameRequest,
+  chaos,
 ];
 
 /** `npm run accept [NAME]`: runs the chapters and prints their figures; exits 1 when one is not met. */

@@ -107,3 +107,21 @@ export const partition =
       for (const name of DEPENDENCIES) await worker.lines[name].mend();
     });
   };
+
+/** Silence on one worker's wire to one dependency: what it sent in that time arrives late, as old news. */
+export const stall =
+  (dependency: Dependency, ms: number): Fault =>
+  async ({ crew, random, tally }) => {
+    const free = crew.workers.filter((worker) => worker.isFree());
+    const worker = free[Math.floor(random() * free.length)];
+    if (!worker) return tally.happened(`${dependency} stalled`, 0);
+    await worker.hold(async () => {
+      const line = worker.lines[dependency];
+      line.stall();
+      await pause(ms);
+      const before = line.tally.toServer;
+      await line.mend();
+      const late = await moment(() => line.tally.toServer > before, 1_000);
+      tally.happened(`${dependency} stalled`, late ? 1 : 0);
+    });
+  };

@@ -1,5 +1,5 @@
 import type { CargoSize } from './cargo.ts';
-import { cut, type Fault, killApi, killRedis, loseAnswers, partition, reset } from './faults.ts';
+import { cut, type Fault, killApi, killRedis, loseAnswers, partition, reset, stall } from './faults.ts';
 import { KILLS } from './killer.ts';
 import { DEPENDENCIES } from './lines.ts';
 import { seededRandom } from './seeded.ts';
@@ -19,6 +19,8 @@ export interface Plan {
   /** Milliseconds that store and Convex are each cut for; 0 is never. */
   readonly cutFor: number;
   readonly partitions: number;
+  /** Of a worker's wire to Convex. */
+  readonly stalls: number;
   /** Of each dependency. */
   readonly resets: number;
   /** Answers of each dependency that are to get lost. */
@@ -33,6 +35,8 @@ export interface Step {
 
 /** A worker is silent for longer than its locks live and until others look for them, in milliseconds. */
 const PARTITION = 17_000;
+/** Milliseconds; shorter than a call to Convex is waited for, so that it is answered in the end. */
+const STALL = 5_000;
 const [FIRST, LAST] = [0.03, 0.8];
 
 /** Expects what the plan has of a run, and puts its faults in the order that the seed gives. */
@@ -56,6 +60,8 @@ export function planFaults(plan: Plan, tally: Tally): Step[] {
   }
   if (plan.partitions > 0) tally.expect('worker partitioned', 'it was uploading', plan.partitions);
   add(plan.partitions, partition(PARTITION));
+  if (plan.stalls > 0) tally.expect('convex stalled', 'what a worker had sent arrived late', plan.stalls);
+  add(plan.stalls, stall('convex', STALL));
   for (const name of DEPENDENCIES) {
     if (plan.resets > 0) tally.expect(`${name} reset`, 'requests that change something, broken off', plan.resets);
     add(plan.resets, reset(name));
