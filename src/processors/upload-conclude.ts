@@ -4,13 +4,15 @@ import type { FileEnd } from '#queues/batches.ts';
 import { JOBS, type Pack, type PackFile } from '#queues/catalog.ts';
 import type { StoredFile } from '#queues/stored-files.ts';
 import type { Stage } from './attempt.ts';
+import { compensate } from './compensation.ts';
 import { deleteNeedless } from './delete-needless.ts';
 import type { Outcome } from './run.ts';
 import { assetFacts } from './status-reporter.ts';
 import type { UploadParts } from './upload.ts';
 import { waitAfterAttempt, waitWhileAway } from './waits.ts';
 
-interface Failure {
+/** A file that failed for good, or that is tried again. */
+export interface Failure {
   readonly file: PackFile;
   readonly error: AppError;
 }
@@ -40,7 +42,9 @@ export async function conclude(parts: UploadParts, stages: readonly Stage[]): Pr
   await finish(parts, successes, { open, failed });
 
   const [first] = open;
-  if (first === undefined) return ended(parts, failed, { now, awaySince, wait });
+  // Who has told the end of a file has all the time that there is for what it left behind.
+  const patience = { now, awaySince, wait: failures.length > 0 ? waitWhileAway(0, ports.random()) : wait };
+  if (first === undefined) return ended(parts, failed, patience);
   const away = open.find(isAway);
   const inMs = away && wait !== undefined ? wait : waitAfterAttempt(run.attempt, JOBS.upload.backoff, ports.random());
   const retryAt = now + inMs;
@@ -123,23 +127,35 @@ interface Patience {
 /** No file is open any more: a pack with any failed file, in this start or before, is a dead letter. */
 async function ended(parts: UploadParts, failed: readonly Failure[], patience: Patience): Promise<Outcome> {
   const { pack, state } = parts;
-  const [first] = failed;
-  if (first) {
-    const error = summary(pack, first, failed.length);
-    await state.writeOver(error);
-    return { end: 'failed', error };
-  }
-  return pack.commit === 'batch' ? { end: 'done' } : tidy(parts, patience);
+  if (failed[0] === undefined) return pack.commit === 'batch' ? { end: 'done' } : tidy(parts, patience);
+  const { committed, away } = await compensate(parts, failed);
+  const [first, ...others] = failed.filter(({ file }) => !committed.has(file.assetId));
+  if (first === undefined) return { end: 'done' };
+  const error = summary(pack, first, others.length + 1);
+  if (away && patience.wait !== undefined) return comeBack(parts, error, patience, patience.wait);
+  await state.writeOver(error);
+  return { end: 'failed', error };
 }
 
 /** Staged bytes are needed until their file is committed. While the store is away, the job comes back only for them. */
-async function tidy({ ports, pack, run, state }: UploadParts, { now, awaySince, wait }: Patience): Promise<Outcome> {
+async function tidy(parts: UploadParts, patience: Patience): Promise<Outcome> {
+  const { ports, pack } = parts;
   const error = await deleteNeedless(ports, stagedKeys(pack), { batchId: pack.batchId, what: 'Staged bytes' });
-  if (!error?.unavailable || wait === undefined) return { end: 'done' };
-  // Its files are ready: nobody cancels a job that waits only for this.
+  if (!error?.unavailable || patience.wait === undefined) return { end: 'done' };
+  return comeBack(parts, error, patience, patience.wait);
+}
+
+/** The job comes back for what is left to be tidied up; people go on to see `error`. */
+async function comeBack(
+  { ports, pack, run, state }: UploadParts,
+  error: AppError,
+  { now, awaySince }: Patience,
+  inMs: number,
+): Promise<Outcome> {
+  // Its files have come to their ends: nobody cancels a job that waits only for this.
   await ports.cancellations.overrule(pack.batchId, run.jobId);
-  await state.writeTrouble(error, { retryAt: now + wait, awaySince, tries: [] });
-  return { end: 'later', inMs: wait };
+  await state.writeTrouble(error, { retryAt: now + inMs, awaySince, tries: [] });
+  return { end: 'later', inMs };
 }
 
 function summary(pack: Pack, { file, error }: Failure, count: number): AppError {
@@ -148,9 +164,4 @@ function summary(pack: Pack, { file, error }: Failure, count: number): AppError 
       ? error.message
       : `${count} of ${pack.files.length} files failed; ${file.filename}: ${error.message}`;
   return new AppError(error.code, message, { details: { ...error.details }, cause: error });
-}
-
-/** Keys of the staged objects that the pack's files come from. */
-export function stagedKeys(pack: Pack): string[] {
-  return [...new Set(pack.files.flatMap(({ origin }) => (origin.kind === 'staged' ? [origin.key] : [])))];
 }

@@ -4,6 +4,7 @@ import type { FailedFile, FileEnd } from '#queues/batches.ts';
 import type { JobFacts } from '#queues/job-facts.ts';
 import { ERROR_FIELD, RETRY_FIELD } from '#queues/job-view.ts';
 import type { Journal } from '#storage/store.ts';
+import type { Run } from './run.ts';
 
 /**
  * What an upload job remembers from start to start, in its fenced hash; an empty value is none.
@@ -25,8 +26,8 @@ export interface UploadState {
    */
   readonly awaySince: number | undefined;
   journal(assetId: string): Journal;
-  /** Resolves when it is written, with those noted meanwhile. */
-  noteStored(assetId: string, stored: StoredFacts): Promise<void>;
+  /** Notes what the store holds, undefined for nothing any more. Resolves when it is written, with what came up meanwhile. */
+  noteStored(assetId: string, stored: StoredFacts | undefined): Promise<void>;
   writeEnds(files: readonly FileEnd[]): Promise<void>;
   /** What keeps the job from its end, and when it is tried again; undefined for never. */
   writeTrouble(error: AppError, trouble?: Trouble): Promise<void>;
@@ -46,14 +47,17 @@ const UNTRIED = 900_000;
 
 /**
  * Reads the state at `now`, in milliseconds since the epoch. That of a dead letter is opened again, and the files that
- * failed have all their tries again.
+ * failed have all their tries again; one whose start was `cutOff` is none yet, and fails again.
  */
-export async function readUploadState(facts: JobFacts, now: number): Promise<UploadState> {
-  let fields = await facts.read();
-  if (fields.over) {
+export async function readUploadState(
+  { facts, cutOff }: Pick<Run, 'facts' | 'cutOff'>,
+  now: number,
+): Promise<UploadState> {
+  const fields: Record<string, string> = { ...(await facts.read()) };
+  if (fields.over && !cutOff) {
     const reopened = reopen(fields);
     await facts.write(reopened);
-    fields = { ...fields, ...reopened };
+    Object.assign(fields, reopened);
   }
   const notes = gathered(facts);
   const away = Number(fields.away ?? '');
@@ -65,13 +69,17 @@ export async function readUploadState(facts: JobFacts, now: number): Promise<Upl
       return end === undefined || end === 'ready' || end === 'stored' ? end : (JSON.parse(end) as FailedFile);
     },
     storedOf(assetId) {
-      const stored = fields[`stored:${assetId}`];
+      const stored = fields[`stored:${assetId}`] || undefined;
       return stored === undefined ? undefined : (JSON.parse(stored) as StoredFacts);
     },
     triesOf: (assetId) => Number(fields[`tries:${assetId}`] ?? 0),
     awaySince: away > 0 && wasTried ? away : undefined,
     journal: (assetId) => journalOf(facts, `part:${assetId}:`),
-    noteStored: (assetId, stored) => notes.write({ [`stored:${assetId}`]: JSON.stringify(stored) }),
+    noteStored(assetId, stored) {
+      const noted = { [`stored:${assetId}`]: stored === undefined ? '' : JSON.stringify(stored) };
+      Object.assign(fields, noted);
+      return notes.write(noted);
+    },
     async writeEnds(files) {
       if (files.length === 0) return;
       await facts.write(

@@ -8,7 +8,9 @@ import { waitWhileAway } from './waits.ts';
  */
 export async function waitOn({ ports, pack, state }: UploadParts, toStore: boolean): Promise<Outcome | undefined> {
   const { refusal } = ports.metadataBreaker;
-  if (!refusal || toStore || pack.commit !== 'each' || state.awaySince === undefined) return undefined;
+  // One whose files have come to their ends waits to be tidied up, and its error is theirs.
+  const isOpen = pack.files.some(({ assetId }) => state.endOf(assetId) === undefined);
+  if (!refusal || !isOpen || toStore || pack.commit !== 'each' || state.awaySince === undefined) return undefined;
   const inMs = waitWhileAway(ports.now() - state.awaySince, ports.random());
   // Whoever has waited for a day is told the usual way.
   if (inMs === undefined) return undefined;

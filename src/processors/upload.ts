@@ -3,6 +3,8 @@ import type { Breaker } from '#breakers/breaker.ts';
 import type { StoredFacts } from '#domain';
 import type { AppError } from '#errors';
 import type { Logger } from '#log';
+import type { AuditLog } from '#metadata/audit-log.ts';
+import type { Metadata } from '#metadata/metadata.ts';
 import type { Metrics } from '#metrics';
 import type { Batches } from '#queues/batches.ts';
 import type { CancelWatch } from '#queues/cancel-watch.ts';
@@ -13,6 +15,7 @@ import type { Source, Store } from '#storage/store.ts';
 import { attempt, errorOf, type Stage } from './attempt.ts';
 import type { CancelPorts } from './cancel-files.ts';
 import type { CommitPorts } from './commit-stored.ts';
+import { storeAgain } from './restore-stored.ts';
 import type { Outcome, Processor, Run } from './run.ts';
 import { createStatusReporter, type StatusReporter } from './status-reporter.ts';
 import type { TimeAllowance } from './time-allowance.ts';
@@ -24,6 +27,8 @@ import { waitOn } from './upload-wait.ts';
 
 export interface UploadPorts extends FollowUps, CommitPorts, CancelPorts {
   readonly store: Store;
+  readonly metadata: CancelPorts['metadata'] & Pick<Metadata, 'putQuarantined' | 'removeQuarantined'>;
+  readonly audit: Pick<AuditLog, 'record'>;
   readonly openOrigin: (file: Pick<PackFile, 'origin' | 'size'>) => Promise<Source>;
   readonly batches: Batches;
   readonly storedFiles: StoredFiles;
@@ -120,10 +125,10 @@ async function storeFiles(parts: UploadParts, files: readonly PackFile[]): Promi
   const { run, state } = parts;
   const store = async (file: PackFile): Promise<StoredFacts> => {
     const known = state.storedOf(file.assetId);
-    if (known) return known;
+    if (known && state.generation === 0) return known;
     run.park.throwIfAborted();
-    const stored = await storeFile(parts, file);
-    await state.noteStored(file.assetId, stored);
+    const stored = known ? await storeAgain(parts, file, known) : await storeFile(parts, file);
+    if (stored !== known) await state.noteStored(file.assetId, stored);
     return stored;
   };
   // Interrupted, it waits for what is at hand all the same: that is noted, and not sent again.
