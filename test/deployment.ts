@@ -14,6 +14,7 @@ import { until } from './until.ts';
 /** One process of the production pair, as the Procfile starts it. */
 export interface Process {
   readonly url: string;
+  readonly pid: number;
   /** What it said so far, on both of its streams. */
   output(): string;
   /** Ends it in order; gives its exit code, null for one that was killed. */
@@ -81,6 +82,7 @@ export async function openDeployment(
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += chunk));
     const started: Process = {
       url,
+      pid: child.pid ?? 0,
       output: () => output,
       end: () => end(child, 'SIGTERM'),
       kill: async () => void (await end(child, 'SIGKILL')),
