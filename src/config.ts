@@ -115,6 +115,9 @@ export const VARIABLES = z.object({
   DEAD_LETTER_MAX_BYTES: wholeNumber(1, Number.MAX_SAFE_INTEGER)
     .default(256 * 1024 ** 2)
     .describe("Bytes of Redis' memory that dead letters may keep; beyond it the oldest are discarded."),
+  SCRUB_PERCENT_PER_DAY: wholeNumber(0, 100)
+    .default(3)
+    .describe('How many of a hundred stored files are read again in a day, to find damage; 0 for none.'),
   S3_UPLOAD_ON_WRITE: flag(true).describe(
     "`false` makes a batch's files ready all together, once each is stored or has failed.",
   ),
@@ -154,6 +157,7 @@ export interface Config {
   readonly backlog: { readonly jobs: number; readonly bytes: number };
   /** How long dead letters are kept, and how many bytes of them. */
   readonly deadLetters: { readonly ageMs: number; readonly bytes: number };
+  readonly scrubPercentPerDay: number;
   readonly store: StoreConfig;
   readonly urls: { readonly publicBaseUrl: string | undefined; readonly expiresSeconds: number };
 }
@@ -215,6 +219,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     uploadTime: { baseMs: v.UPLOAD_TIMEOUT_SECONDS * 1_000, bytesPerSecond: v.UPLOAD_MIN_BYTES_PER_SECOND },
     commit: v.S3_UPLOAD_ON_WRITE ? 'each' : 'batch',
     backlog: { jobs: v.BACKLOG_MAX_JOBS, bytes: v.BACKLOG_MAX_BYTES },
+    scrubPercentPerDay: v.SCRUB_PERCENT_PER_DAY,
     deadLetters: { ageMs: v.DEAD_LETTER_MAX_DAYS * 86_400_000, bytes: v.DEAD_LETTER_MAX_BYTES },
     convexUrl: v.CONVEX_URL ?? `http://127.0.0.1:${v.CONVEX_PORT}`,
     store,

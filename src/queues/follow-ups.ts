@@ -1,6 +1,6 @@
 import { type Keep, keepOnMaster } from '#redis/replicas.ts';
-import type { Pack } from './catalog.ts';
-import { endJobId } from './ids.ts';
+import { JOBS, type Pack } from './catalog.ts';
+import { endJobId, recountId } from './ids.ts';
 import { jobOptions, type Lanes } from './lanes.ts';
 import type { PendingPacks } from './pending-packs.ts';
 
@@ -8,9 +8,14 @@ import type { PendingPacks } from './pending-packs.ts';
 export interface FollowUps {
   /** The job that closes a batch. Each start of a replayed pack names one of its own: an earlier one may be at work at this moment, or a dead letter. */
   endBatch(batchId: string, correlationId: string, replay?: string): Promise<void>;
+  /** The job that brings a session's totals up to date. Those asked for while one waits are that one. */
+  recount(project: string, session: string): Promise<void>;
   /** The same pack under the same id in lane `large`, for a file that turned out to be too big for `small`. */
   moveToLarge(jobId: string, pack: Pack): Promise<void>;
 }
+
+/** Batches of one session that end within so many milliseconds are counted together. */
+const RECOUNT_AFTER = 3_000;
 
 /** With `keep`, a job counts as added once it outlives a failover. */
 export function createFollowUps(lanes: Lanes, pending: PendingPacks, keep: Keep = keepOnMaster): FollowUps {
@@ -20,6 +25,18 @@ export function createFollowUps(lanes: Lanes, pending: PendingPacks, keep: Keep 
       const options = { ...jobOptions('batch-end', endJobId(batchId, replay)), removeOnComplete: true };
       await keep([lanes.maintenance.qualifiedName], () =>
         lanes.maintenance.add('batch-end', { batchId, correlationId }, options),
+      );
+    },
+    async recount(project, session) {
+      const id = recountId(project, session);
+      await lanes.maintenance.add(
+        'recount',
+        { project, session },
+        {
+          ...{ attempts: JOBS.recount.attempts, backoff: { type: 'catalog' }, removeOnComplete: true },
+          // One that is at work may have counted already what this one is for: then another follows it.
+          ...{ delay: RECOUNT_AFTER, deduplication: { id, keepLastIfActive: true } },
+        },
       );
     },
     async moveToLarge(jobId, pack) {

@@ -11,7 +11,7 @@ export function describeScans(served: () => Served): void {
     const pages: Row[][] = [];
     let next: string | null | undefined;
     do {
-      const page = await read(next === undefined ? {} : { after: next });
+      const page: { rows: Row[]; next: string | null } = await read(next ? { after: next } : {});
       pages.push(page.rows);
       next = page.next;
     } while (next !== null);
