@@ -5,9 +5,11 @@ import packageJson from '#package' with { type: 'json' };
 import { config } from './config.ts';
 import type { Act, Context, GlobalOptions } from './context.ts';
 import { findCredentials } from './credentials.ts';
+import { deadLetters } from './dead-letters.ts';
 import { EXIT, EXIT_CODES_HELP, type ExitCode, exitOf, UsageError } from './exit.ts';
 import { jobs } from './jobs.ts';
 import { createOutput } from './output.ts';
+import { replay } from './replay.ts';
 import { upload } from './upload.ts';
 import { url } from './url.ts';
 import { watch } from './watch.ts';
@@ -36,6 +38,8 @@ Examples:
   reelay watch b_6mhF1kUZ2c0Yk3xqS9aT
   reelay jobs --state failed
   reelay url a_0dQvWn7m2JtLbE5yR8pX --download
+  reelay dead-letters
+  reelay replay --fingerprint 3f9a1c0b7d52 --older-than 2h
   reelay config check`;
 
 /** Runs one command line, without `node` and the script. Answers what the process ends with; throws only faults. */
@@ -58,7 +62,8 @@ export async function run(argv: readonly string[], terminal: Terminal): Promise<
         },
       };
       try {
-        exit = await perform(context, this.opts());
+        // An option that the command above has too is taken by that one.
+        exit = await perform(context, this.optsWithGlobals());
       } catch (thrown) {
         if (signal.aborted) exit = EXIT.interrupted;
         else if (thrown instanceof UsageError || isMistake(thrown)) this.error(`error: ${thrown.message}`);
@@ -81,7 +86,7 @@ export async function run(argv: readonly string[], terminal: Terminal): Promise<
   // What every command takes; not what the one above it takes for itself.
   const visibleGlobalOptions = ({ parent }: Command) => (parent ? [...program.options] : []);
   program.configureHelp({ showGlobalOptions: true, visibleGlobalOptions });
-  for (const add of [upload, watch, jobs, url, config]) add(program, act);
+  for (const add of [upload, watch, jobs, url, deadLetters, replay, config]) add(program, act);
   for (const command of [program, ...program.commands, ...program.commands.flatMap((one) => one.commands)]) {
     command.showHelpAfterError(`Usage: ${command.createHelp().commandUsage(command)}`);
   }

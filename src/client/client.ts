@@ -18,6 +18,7 @@ import {
   type Planned,
 } from '#answers';
 import type { AssetType, EntityRef } from '#domain';
+import { createDeadLetterCalls, type DeadLetterCalls } from './dead-letters.ts';
 import type { Seen, Watchable } from './follow.ts';
 import { json } from './json.ts';
 import type { CallOptions } from './retry.ts';
@@ -33,9 +34,18 @@ import {
 } from './upload.ts';
 import { createWatch, type WatchOptions } from './watch.ts';
 
+export type {
+  DeadLetter,
+  DeadLetterPage,
+  DiscardRun,
+  LetterGroup,
+  LettersPlanned,
+  ReplayRun,
+} from '#answers';
 export { JOB_STATES } from '#answers';
 export type { ErrorFacts } from '#errors';
 export type { FileContent } from './content.ts';
+export type { ChosenLetters, DeadLetterCalls } from './dead-letters.ts';
 export { ReelayError } from './error.ts';
 export type { Metadata, Origin } from './upload.ts';
 export type {
@@ -119,6 +129,8 @@ export interface ReelayClient {
   listJobs(options?: ListJobsOptions): Promise<Job[]>;
   /** Stops a job before its commit, `CONFLICT` after it. Its files end as `error` with `CANCELLED`; gives the job now. */
   cancelJob(jobId: string, options?: CallOptions): Promise<Job>;
+  /** What failed for good: to look at, replay, discard. */
+  readonly deadLetters: DeadLetterCalls;
   getAsset(assetId: string, options?: CallOptions): Promise<Asset>;
   getAssetUrl(assetId: string, options?: UrlOptions): Promise<AssetUrl>;
   /** At most 1,000 ids; an answer for each. */
@@ -139,6 +151,7 @@ export function createClient(options: TransportOptions): ReelayClient {
   return {
     ...reads,
     watch,
+    deadLetters: createDeadLetterCalls(transport),
     uploadFile: (file, call) => uploadFile(transport, file, call),
     uploadFiles: (request, call) => uploadFiles(transport, request, call),
     dryRun: (request, call) => dryRun(transport, request, call),

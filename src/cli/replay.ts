@@ -1,0 +1,35 @@
+import { type Command, InvalidArgumentError } from 'commander';
+import type { Act, Context } from './context.ts';
+import type { ExitCode } from './exit.ts';
+import { followLetters, showPlan } from './follow-letters.ts';
+import { type ChoiceOptions, choiceOf, withChoice } from './letter-choice.ts';
+
+interface ReplayOptions extends ChoiceOptions {
+  readonly perSecond: number;
+}
+
+export function replay(program: Command, act: Act): void {
+  withChoice(program.command('replay'))
+    .description('start dead letters again, once what made them fail is mended')
+    .option('--per-second <n>', 'how many a second, 1 to 1000', readPace, 50)
+    .action(act(run));
+}
+
+async function run(context: Context, { perSecond, ...options }: ReplayOptions): Promise<ExitCode> {
+  const { args, connect, signal } = context;
+  const chosen = choiceOf(args, options);
+  const client = await connect();
+  if (options.dryRun) return showPlan(context, await client.deadLetters.plan(chosen, { signal }), 'replay');
+  const begun = await client.deadLetters.replay({ ...chosen, perSecond }, { signal });
+  return followLetters(context, begun, {
+    doing: 'replaying',
+    done: ({ replayed }) => [replayed, 'replayed'],
+    get: (jobId) => client.deadLetters.getReplay(jobId, { signal }),
+  });
+}
+
+function readPace(text: string): number {
+  const n = Number(text);
+  if (Number.isInteger(n) && n >= 1 && n <= 1_000) return n;
+  throw new InvalidArgumentError('It is a whole number from 1 to 1000.');
+}
