@@ -5,6 +5,7 @@ import { bytes, JOB_STATES, lane, time } from './answers-fields.ts';
 
 export * from './answers-dead-letters.ts';
 export { JOB_STATES } from './answers-fields.ts';
+export * from './answers-status.ts';
 
 /**
  * The API's answers, once: the API answers them, the client reads them, `/openapi.json` describes them, and the API's
@@ -227,20 +228,3 @@ export const staging = z
   .meta({ id: 'Staging', description: 'Bytes that their owner puts into the store himself.' });
 /** Staged bytes as their owner sees them: what is there, and while they are open the requests that send the rest. */
 export type Staging = z.infer<typeof staging>;
-
-/** Answers `GET /health/ready`, with 200 and with 503. */
-export const health = z
-  .object({
-    ready: z.boolean().describe('True while the API and a worker serve.'),
-    degraded: z
-      .array(z.enum(['store', 'metadata']))
-      .optional()
-      .describe('What is away while intake works; absent when nothing is.'),
-    missing: z
-      .array(z.enum(['queue', 'worker']))
-      .optional()
-      .describe('What keeps the whole from serving; absent when nothing does.'),
-  })
-  .meta({ id: 'Health', description: 'Whether uploads are carried out now, and what is away.' });
-/** Answers `GET /health/live`. */
-export const live = z.object({ live: z.literal(true) }).meta({ id: 'Live', description: 'The process answers.' });

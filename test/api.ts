@@ -6,6 +6,7 @@ import { newApiKey } from '#api/api-key.ts';
 import { createApi } from '#api/app.ts';
 import type { ApiPorts } from '#api/ports.ts';
 import { serve } from '#api/serve.ts';
+import { type BreakerBoard, createBreakerBoard } from '#breakers/board.ts';
 import { createLastKnown } from '#cache/last-known.ts';
 import { createUrlCache } from '#cache/url-cache.ts';
 import { readConfig } from '#config';
@@ -34,6 +35,8 @@ import { startRedis, type TestRedis } from './redis.ts';
 /** The API on a real Redis, a disk store and the embedded Convex; no worker. */
 export interface TestApi extends Pick<ApiPorts, 'store' | 'metadata' | 'producer' | 'urlCache'> {
   readonly outbox: StatusOutbox;
+  /** Where other processes' open breakers are shown. */
+  readonly breakers: BreakerBoard;
   /** The routes themselves. */
   readonly app: ReturnType<typeof createApi>;
   readonly url: string;
@@ -89,6 +92,7 @@ export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
   const store =
     options.beside?.store ?? openStore({ kind: 'disk', dir: join(dir, 'objects') }, { urlSecret, clock: Date.now });
   const metadata = createConvexMetadata({ url: engine.url, token: engine.token, mutationTimeoutMs: 5_000 });
+  const breakers = createBreakerBoard(redis, prefix);
   const outbox = createStatusOutbox({ redis, prefix, metadata });
   const producer = createProducer({
     redis,
@@ -131,6 +135,7 @@ export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
     ...{
       store,
       metadata,
+      breakers,
       outbox,
       audit,
       lastKnown,
@@ -167,7 +172,23 @@ export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
   };
 
   return {
-    ...{ app, url, redisServer, redis, engine, root, admin, store, metadata, outbox, producer, urlCache, key, call },
+    ...{
+      app,
+      url,
+      redisServer,
+      redis,
+      engine,
+      root,
+      admin,
+      store,
+      metadata,
+      breakers,
+      outbox,
+      producer,
+      urlCache,
+      key,
+      call,
+    },
     viewer: (subject) => signViewerToken(signingKey, { subject, expiresIn: 600 }),
     post: (path, body) =>
       call(path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),

@@ -1,16 +1,12 @@
 import type { RequestHandler, Router } from 'express';
+import type { Status } from '#answers';
+import { DEPENDENCIES, type Dependency } from '#breakers/breakers.ts';
 import type { ApiPorts } from './ports.ts';
 import { resource } from './resource.ts';
 import { within } from './within.ts';
 
-export interface Readiness {
-  /** True while API and a worker serve and intake works. */
-  readonly ready: boolean;
-  /** What is away while the rest goes on. */
-  readonly degraded: readonly ('store' | 'metadata')[];
-  /** What keeps the whole from serving. */
-  readonly missing: readonly ('queue' | 'worker')[];
-}
+/** Ready while API and a worker serve and intake works; what is away while the rest goes on; what keeps the whole from serving. */
+export type Readiness = Pick<Status, 'ready' | 'degraded' | 'missing'>;
 
 /** A dependency that takes longer than this to answer is away. */
 const CHECK_MS = 1_500;
@@ -37,17 +33,23 @@ export function health(router: Router, ports: ApiPorts): () => Promise<Readiness
   return ready;
 }
 
-/** Asks all of them at once. Work waits for an absent store or Convex; without queue or worker there is none. */
-async function check({ producer, store, metadata }: ApiPorts): Promise<Readiness> {
-  const [queue, worker, storeUp, metadataUp] = await Promise.all([
+/**
+ * Asks all of them at once. Work waits for an absent store or Convex, which any process may be cut off from by itself;
+ * without queue or worker there is none.
+ */
+async function check({ producer, store, metadata, breakers }: ApiPorts): Promise<Readiness> {
+  const [queue, worker, storeUp, metadataUp, open] = await Promise.all([
     answers(() => producer.check()),
     answers(async () => {
       if (!(await producer.hasWorker())) throw new Error('no worker serves');
     }),
     answers(() => store.check()),
     answers(() => metadata.check()),
+    within(CHECK_MS, breakers.list()).catch(() => []),
   ]);
-  const degraded = [...(storeUp ? [] : ['store' as const]), ...(metadataUp ? [] : ['metadata' as const])];
+  const isCutOff = (name: Dependency) => open.some(({ dependency }) => dependency === name);
+  const up = { store: storeUp, metadata: metadataUp };
+  const degraded = DEPENDENCIES.filter((name) => !up[name] || isCutOff(name));
   const missing = [...(queue ? [] : ['queue' as const]), ...(worker ? [] : ['worker' as const])];
   return { ready: missing.length === 0, degraded, missing };
 }

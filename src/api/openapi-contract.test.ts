@@ -217,6 +217,7 @@ it('serves its pages', async () => {
     await sent('GET', path, {}, '');
   const login = `Basic ${Buffer.from(`${api.admin.user}:${api.admin.password}`).toString('base64')}`;
   await sent('GET', '/admin/queues', {}, login);
+  await sent('GET', '/v1/admin/status');
   await sent('GET', '/health/live', {}, '');
   expect((await sent('GET', '/health/ready', {}, '')).status).toBe(503);
 });

@@ -1,6 +1,7 @@
 import { z } from 'zod';
-import { health, live } from '#answers';
+import { health, live, status } from '#answers';
 import { OBJECT_HEADERS, objectAnswers } from './openapi-assets.ts';
+import { FAILED_AT } from './openapi-examples.ts';
 import { header, json, type Routes, raw, STORE_ERRORS, STORE_WRITE_ERRORS } from './openapi-operation.ts';
 
 const objectParams = z.object({
@@ -30,6 +31,19 @@ export const serviceRoutes: Routes = {
         ...json('Not ready: `missing` says why.', health, { ready: false, missing: ['worker'] }),
         headers: { 'Retry-After': { $ref: '#/components/headers/RetryAfter' } },
       },
+    },
+  },
+  'GET /v1/admin/status': {
+    id: 'getStatus',
+    summary: 'How it goes, for whoever operates it',
+    description: 'What `reelay status` shows: readiness, open breakers, queues and the status outbox.',
+    scope: 'admin',
+    answers: {
+      200: json('How it goes.', status, {
+        ...{ ready: true, degraded: ['store'], missing: [], statusOutbox: 12 },
+        breakers: [{ dependency: 'store', process: 'worker 4711@render-2', since: FAILED_AT }],
+        queues: { small: { waiting: 40, active: 0, delayed: 8, completed: 1_200, failed: 3 } },
+      }),
     },
   },
   'GET /metrics': {

@@ -1,3 +1,4 @@
+import type { Breakers } from '#breakers/breakers.ts';
 import type { LastKnown } from '#cache/last-known.ts';
 import type { UrlCache } from '#cache/url-cache.ts';
 import type { Config } from '#config';
@@ -15,6 +16,7 @@ export interface ApiPorts {
   readonly config: Pick<Config, 'uploadRoots' | 'urlOrigins' | 'admin' | 'publicUrl' | 'urls' | 'commit'>;
   readonly store: Store;
   readonly metadata: Metadata;
+  readonly breakers: Pick<Breakers, 'list'>;
   /** Status writes on their way to Convex: what was accepted can be seen before its row is there. */
   readonly outbox: Pick<StatusOutbox, 'put' | 'get' | 'size'>;
   /** Rows for the time Convex is away. */

@@ -84,6 +84,30 @@ describe('health', () => {
   });
 });
 
+describe('what other processes are cut off from', () => {
+  const open = { dependency: 'store', process: 'worker 7@render-2', since: 1_795_176_428_000 };
+  const degraded = async () =>
+    ((await (await fetch(`${api.url}/health/ready`)).json()) as { degraded?: string[] }).degraded;
+
+  test('is degraded, and shown to admins with where it is', async () => {
+    await api.breakers.show(open);
+    await until(async () => String(await degraded()) === 'store', { within: 5_000, what: 'it to be degraded' });
+    const ask = async (key: string) =>
+      fetch(`${api.url}/v1/admin/status`, { headers: { authorization: `Bearer ${key}` } });
+    const answer = await ask(await api.key({ scopes: ['admin'] }));
+    expect([answer.status, await answer.json()]).toEqual([
+      200,
+      {
+        ...{ ready: false, degraded: ['store'], missing: ['worker'], breakers: [open], statusOutbox: 0 },
+        queues: expect.objectContaining({ small: { waiting: 0, active: 0, delayed: 0, completed: 0, failed: 0 } }),
+      },
+    ]);
+    expect((await ask(await api.key())).status).toBe(403);
+    await api.breakers.remove(open);
+    await until(async () => (await degraded()) === undefined, { within: 5_000, what: 'it to be well again' });
+  });
+});
+
 describe('pages', () => {
   test('/ is a plain page that runs nothing', async () => {
     const response = await fetch(api.url);

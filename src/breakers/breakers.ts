@@ -4,7 +4,7 @@ import { guard } from './guard.ts';
 
 /** What a process can be cut off from and yet go on. */
 export const DEPENDENCIES = ['store', 'metadata'] as const;
-type Dependency = (typeof DEPENDENCIES)[number];
+export type Dependency = (typeof DEPENDENCIES)[number];
 
 /** The breakers of a process. */
 export interface Breakers extends Readonly<Record<Dependency, Pick<Breaker, 'refusal' | 'onChange'>>> {
