@@ -10,6 +10,7 @@ import { manySmall } from './many-small.ts';
 import { race } from './race.ts';
 import { sameRequest } from './same-request.ts';
 import { subscribers } from './subscribers.ts';
+import { uploadCrash } from './upload-crash.ts';
 import { uploadDir } from './upload-dir.ts';
 import { uploadLargeResume } from './upload-large-resume.ts';
 
@@ -22,6 +23,7 @@ const CHAPTERS: readonly Chapter[] = [
   largeS3,
   uploadDir,
   uploadLargeResume,
+  uploadCrash,
   engine,
   failover,
   badInput,
