@@ -1,6 +1,7 @@
 import type { FileEnd } from '#queues/batches.ts';
-import { quarantineKey } from '#storage/keys.ts';
 import { errorOf } from './attempt.ts';
+import { quarantineFailed } from './quarantine.ts';
+import { dropSpools } from './spools.ts';
 import type { UploadParts } from './upload.ts';
 import type { Failure } from './upload-conclude.ts';
 
@@ -40,9 +41,11 @@ export async function compensate(parts: UploadParts, failed: readonly Failure[])
 }
 
 /** Only a file that is alone in its pack has a journal. */
-async function abandonPuts({ ports, pack, state }: UploadParts, failed: readonly Failure[]): Promise<void> {
+async function abandonPuts(parts: UploadParts, failed: readonly Failure[]): Promise<void> {
+  const { ports, pack, state } = parts;
   if (pack.files.length > 1) return;
   for (const { file } of failed) await ports.store.abandon(file.s3Key, state.journal(file.assetId));
+  await dropSpools(parts);
 }
 
 /** A commit whose answer never came may have been made: Convex knows. */
@@ -60,21 +63,11 @@ async function keepCommitted(parts: UploadParts, failed: readonly Failure[]): Pr
 }
 
 async function quarantine({ ports, pack, run, state }: UploadParts, failed: readonly Failure[]): Promise<void> {
-  const { store, metadata, audit } = ports;
+  const { entity, correlationId } = pack;
   for (const { file, error } of failed) {
     const { assetId, s3Key } = file;
     if (!state.storedOf(assetId) && error.details.quarantined !== true) continue;
-    const isKept = (await store.quarantine(s3Key)) || (await store.head(quarantineKey(s3Key))) !== undefined;
-    if (!isKept) continue;
-    await metadata.putQuarantined([{ s3Key, assetId, reason: error.toFacts(), at: ports.now() }]);
-    await audit.record({
-      entryId: `quarantine-${assetId}-${state.generation}`,
-      actor: { kind: 'service', id: 'upload' },
-      action: 'assets.quarantine',
-      target: assetId,
-      project: pack.entity.project,
-      details: { s3Key, code: error.code, jobId: run.jobId },
-      correlationId: pack.correlationId,
-    });
+    const context = { project: entity.project, correlationId, jobId: run.jobId, round: state.generation };
+    await quarantineFailed(ports, { assetId, s3Key, ...context }, error);
   }
 }

@@ -7,7 +7,7 @@ import type { Discarded, Discards } from '#queues/discards.ts';
 import type { Journal, Store } from '#storage/store.ts';
 import { openLetterProgress } from './letter-progress.ts';
 import type { Run } from './run.ts';
-import { stagedKeys } from './upload-conclude.ts';
+import { stagedKeys } from './spools.ts';
 
 const TIDIED_AT_ONCE = 8;
 

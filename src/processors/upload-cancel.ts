@@ -4,8 +4,9 @@ import { cancelledError } from '#queues/cancellations.ts';
 import type { PackFile } from '#queues/catalog.ts';
 import { cancelFiles } from './cancel-files.ts';
 import type { Outcome } from './run.ts';
+import { dropSpools, stagedKeys } from './spools.ts';
 import type { UploadParts } from './upload.ts';
-import { replayName, stagedKeys } from './upload-conclude.ts';
+import { replayName } from './upload-conclude.ts';
 
 /**
  * Ends a cancelled pack: what is not committed ends as `CANCELLED` in row, batch and job, and leaves nothing in the
@@ -52,10 +53,12 @@ async function endOpen(parts: UploadParts): Promise<FileEnd[]> {
 }
 
 /** Nothing of these files stays: neither begun uploads nor whole objects nor what was staged. What the store refuses to give up stays in it. */
-async function tidy({ ports, pack, state }: UploadParts, files: readonly PackFile[]): Promise<void> {
+async function tidy(parts: UploadParts, files: readonly PackFile[]): Promise<void> {
+  const { ports, pack, state } = parts;
   const { store, log } = ports;
   try {
     for (const { s3Key, assetId } of files) await store.abandon(s3Key, state.journal(assetId));
+    await dropSpools(parts);
     await store.deleteMany([...files.map(({ s3Key }) => s3Key), ...stagedKeys(pack)]);
   } catch (thrown) {
     const error = toAppError(thrown);

@@ -7,6 +7,7 @@ import type { Stage } from './attempt.ts';
 import { compensate } from './compensation.ts';
 import { deleteNeedless } from './delete-needless.ts';
 import type { Outcome } from './run.ts';
+import { needlessKeys } from './spools.ts';
 import { assetFacts } from './status-reporter.ts';
 import type { UploadParts } from './upload.ts';
 import { waitAfterAttempt, waitWhileAway } from './waits.ts';
@@ -60,7 +61,8 @@ function failedBefore({ pack, state }: UploadParts): Failure[] {
   return pack.files.flatMap((file): Failure[] => {
     const end = state.endOf(file.assetId);
     if (typeof end !== 'object') return [];
-    return [{ file, error: new AppError(end.code, end.message, { details: { ...end.details } }) }];
+    const { nextAction, details } = end;
+    return [{ file, error: new AppError(end.code, end.message, { nextAction, details: { ...details } }) }];
   });
 }
 
@@ -98,13 +100,14 @@ async function finish(
 }
 
 /** Notes what is stored where the end of the batch finds it; with `whole` also what is needless after its commit. */
-async function leaveToBatch({ ports, pack, run, state }: UploadParts, files: readonly Success[], whole: boolean) {
+async function leaveToBatch(parts: UploadParts, files: readonly Success[], whole: boolean) {
+  const { ports, pack, run, state } = parts;
   const waiting = files.map(({ file, stored }): StoredFile => {
     const tries = { attempt: state.triesOf(file.assetId) + 1, maxAttempts: run.maxAttempts };
     const fence = run.nextFence(state.generation);
     return { facts: assetFacts(pack, file, run.jobId), stored, lane: run.lane, fence, ...tries };
   });
-  const staged = whole ? stagedKeys(pack) : [];
+  const staged = whole ? await needlessKeys(parts) : [];
   await ports.storedFiles.put(pack.batchId, waiting, { jobId: run.jobId, staged });
 }
 
@@ -140,7 +143,8 @@ async function ended(parts: UploadParts, failed: readonly Failure[], patience: P
 /** Staged bytes are needed until their file is committed. While the store is away, the job comes back only for them. */
 async function tidy(parts: UploadParts, patience: Patience): Promise<Outcome> {
   const { ports, pack } = parts;
-  const error = await deleteNeedless(ports, stagedKeys(pack), { batchId: pack.batchId, what: 'Staged bytes' });
+  const needless = await needlessKeys(parts);
+  const error = await deleteNeedless(ports, needless, { batchId: pack.batchId, what: 'Staged bytes' });
   if (!error?.unavailable || patience.wait === undefined) return { end: 'done' };
   return comeBack(parts, error, patience, patience.wait);
 }
@@ -163,5 +167,6 @@ function summary(pack: Pack, { file, error }: Failure, count: number): AppError 
     pack.files.length === 1
       ? error.message
       : `${count} of ${pack.files.length} files failed; ${file.filename}: ${error.message}`;
-  return new AppError(error.code, message, { details: { ...error.details }, cause: error });
+  const { nextAction, details } = error;
+  return new AppError(error.code, message, { nextAction, details: { ...details }, cause: error });
 }

@@ -2,14 +2,17 @@ import type { StoredFacts } from '#domain';
 import { AppError } from '#errors';
 import type { PackFile } from '#queues/catalog.ts';
 import { PACKING } from '#queues/packing.ts';
+import { putSpooled } from '#storage/spool.ts';
+import type { Source } from '#storage/store.ts';
 import { copyTyped, putTyped } from '#storage/typed.ts';
 import { unlessAborted } from '#storage/unless-aborted.ts';
+import { spoolOf } from './spools.ts';
 import { watchTime } from './time-allowance.ts';
 import type { UploadParts } from './upload.ts';
 
 /**
  * Brings a file's bytes to their final key, verified there. Whole staged objects are copied inside the store,
- * everything else is streamed. Throws `TIMED_OUT` when it takes longer than it may, and `STORE_UNAVAILABLE` when that is
+ * everything else is streamed, by way of staging where the origin can be read in one go only. Throws `TIMED_OUT` when it takes longer than it may, and `STORE_UNAVAILABLE` when that is
  * for a store that answered nothing.
  */
 export async function storeFile(parts: UploadParts, file: PackFile): Promise<StoredFacts> {
@@ -46,10 +49,13 @@ export async function storeFile(parts: UploadParts, file: PackFile): Promise<Sto
     // Files that share a pack are small: sent whole, they have nothing to go on with.
     journal: pack.files.length === 1 ? state.journal(file.assetId) : undefined,
   };
+  const spool = spoolOf(parts, file);
+  const streamed = (source: Source) =>
+    spool ? putSpooled(ports.store, s3Key, source, options, spool) : putTyped(ports.store, s3Key, source, options);
   try {
     const stored = whole
       ? await copyTyped(ports.store, origin.key, s3Key, options).catch(missingOrigin)
-      : await putTyped(ports.store, s3Key, await unlessAborted(opening, ports.openOrigin(file)), options);
+      : await streamed(await unlessAborted(opening, ports.openOrigin(file)));
     if (file.size !== undefined && stored.size !== file.size) {
       throw new AppError('SIZE_MISMATCH', `${file.filename} has ${stored.size} bytes, ${file.size} were announced.`);
     }

@@ -24,6 +24,8 @@ export async function withHead<T>(
 
 interface Begun {
   readonly stream: Readable;
+  /** Nothing comes after what is held. */
+  readonly ended: boolean;
   readonly held: readonly Buffer[];
   readonly rest: AsyncIterator<Buffer | string>;
 }
@@ -40,14 +42,16 @@ async function begin(source: Source, length: number, signal: AbortSignal): Promi
     signal.throwIfAborted();
     const rest: AsyncIterator<Buffer | string> = stream[Symbol.asyncIterator]();
     const held: Buffer[] = [];
+    let ended = false;
     for (let size = 0; size < length; ) {
       const { done, value } = await rest.next();
+      ended = done === true;
       if (done) break;
       const chunk = Buffer.isBuffer(value) ? value : Buffer.from(value);
       held.push(chunk);
       size += chunk.length;
     }
-    return { stream, held, rest };
+    return { stream, held, rest, ended };
   } catch (error) {
     stream?.destroy();
     signal.throwIfAborted();
@@ -57,10 +61,11 @@ async function begin(source: Source, length: number, signal: AbortSignal): Promi
   }
 }
 
-function resumed(source: Source, { stream, held, rest }: Begun): Source {
+function resumed(source: Source, { stream, held, rest, ended }: Begun): Source {
   let taken = false;
   return {
     ...(source.size === undefined ? {} : { size: source.size }),
+    fromStartOnly: () => (ended ? undefined : source.fromStartOnly?.()),
     async open(offset, signal) {
       if (offset > 0 || taken) return source.open(offset, signal);
       taken = true;

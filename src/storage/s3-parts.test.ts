@@ -73,6 +73,7 @@ test.each([
   [undefined, 8],
   [80_000, 8],
   [80_001, 9],
+  [100 * 1024, 11],
   [5 * MIB, 525],
 ])('%s MiB go in parts of %i MiB', (size, part) => {
   expect(partSizeFor(size === undefined ? undefined : size * MIB, 8 * MIB, 10_000)).toBe(part * MIB);

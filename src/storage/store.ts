@@ -94,6 +94,11 @@ export interface Source {
   readonly size?: number | undefined;
   /** A stream of the bytes from `offset` on. */
   open(offset: number, signal?: AbortSignal): Promise<Readable>;
+  /**
+   * Of an origin that, as its first opening showed, can be read from its start only: what it then said of its size.
+   * Undefined for any other.
+   */
+  fromStartOnly?(): { readonly size: number | undefined } | undefined;
 }
 
 /** First and last byte, both included, as in an HTTP Range. */

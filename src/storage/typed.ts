@@ -4,7 +4,8 @@ import { contentTypeOf, HEAD_BYTES } from './content-type.ts';
 import { withHead } from './peek.ts';
 import type { PutOptions, Source, Store } from './store.ts';
 
-type Typed = PutOptions & {
+/** The options of a put whose media type is judged by its bytes. */
+export type Typed = PutOptions & {
   readonly signal: AbortSignal;
   /** `contentType` was only guessed, from the name. */
   readonly typeGuessed?: boolean | undefined;
@@ -14,7 +15,12 @@ type Typed = PutOptions & {
  * `Store.put` under the media type that declaration and bytes agree on; the facts name it when only the bytes told.
  * Throws `CONTENT_TYPE_MISMATCH` before anything is stored.
  */
-export async function putTyped(store: Store, key: string, source: Source, options: Typed): Promise<StoredFacts> {
+export async function putTyped(
+  store: Pick<Store, 'put'>,
+  key: string,
+  source: Source,
+  options: Typed,
+): Promise<StoredFacts> {
   const { signal, park } = options;
   // The stream lives on in the put, which itself knows when to park: only its beginning ends by that.
   const opening = new AbortController();

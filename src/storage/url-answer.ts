@@ -11,6 +11,8 @@ export interface Version {
   readonly size: number | undefined;
   /** For `If-Range`; undefined when the server gave nothing strong enough. */
   readonly guard: string | undefined;
+  /** Whether the server says that it sends ranges of it. */
+  readonly ranges: boolean;
 }
 
 /** A body that is the file from some byte on. */
@@ -113,7 +115,8 @@ function versionOf({ headers }: IncomingMessage, total: number | undefined): Ver
   // RFC 9110, 8.8.2.2: a date is a strong validator only when the answer is at least a second younger.
   const isStrongDate = Date.parse(date ?? '') - Date.parse(lastModified ?? '') >= 1_000;
   const guard = etag !== undefined && !etag.startsWith('W/') ? etag : isStrongDate ? lastModified : undefined;
-  return { etag, lastModified, size, guard };
+  const ranges = total !== undefined || /\bbytes\b/i.test(headers['accept-ranges'] ?? '');
+  return { etag, lastModified, size, guard, ranges };
 }
 
 /** A part sent under `If-Range` is of the same version unless it says otherwise; a whole file must say that it is. */

@@ -53,6 +53,8 @@ export function urlSource(url: string, policy: UrlPolicy, options: UrlSourceOpti
 
   return {
     size,
+    fromStartOnly: () =>
+      first === undefined || (first.ranges && first.guard !== undefined) ? undefined : { size: size ?? first.size },
     async open(offset, signal) {
       const left = new AbortController();
       const way: Way = {
