@@ -177,10 +177,10 @@ describe('the scrub', () => {
     await writeFile(file.path, 'the bytes of 1');
     const young = serve({ now: Date.now });
     await scrub();
-    await young.close(0);
+    await young.close(5_000);
     const busy = serve({ getJob: async () => ({ state: 'active' }) as Awaited<ReturnType<ScrubPorts['getJob']>> });
     await scrub();
-    await busy.close(0);
+    await busy.close(5_000);
     const mended = watched(async (_key, reads) => {
       if (reads === 2) await writeFile(file.path, 'the bytes of 0');
     });
@@ -208,7 +208,7 @@ describe('the scrub', () => {
     await completed(jobId);
     await scrub();
     expect(reads).toHaveLength(2);
-    await worker.close(0);
+    await worker.close(5_000);
 
     const off = watched();
     serve({ store: off.store, percentPerDay: 0 });

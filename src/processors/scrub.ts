@@ -62,26 +62,36 @@ function withBudget(place: ScrubPlace, jobId: string, percentPerDay: number): Sc
   return { ...place, jobId, due: place.due + more };
 }
 
-/** Goes on from `start` until nothing is due, or the pass is over: no object is read twice in a run. */
+/** Goes on from `start` until nothing is due. It comes past the last key once at most: no object is read twice in a run. */
 async function walk(scrub: Scrub, start: ScrubPlace): Promise<void> {
+  const { state } = scrub.ports;
+  await state.write(start, {});
+  const place = await pass(scrub, start);
+  if (place.due < 1) return;
+  const next = { ...place, cursor: undefined, seen: 0, total: place.seen };
+  // What a first pass has left is no share of anything.
+  const goesOn = start.cursor !== undefined && start.total !== undefined;
+  await state.write({ ...next, due: goesOn ? next.due : 0 }, { passes: 1 });
+  if (goesOn) await pass(scrub, next);
+}
+
+/** Goes on until nothing is due or there are no more keys, and answers where it is then. */
+async function pass(scrub: Scrub, start: ScrubPlace): Promise<ScrubPlace> {
   const { state, metadata } = scrub.ports;
   let place = start;
   let after = start.cursor;
-  await state.write(place, {});
-  while (place.due >= 1) {
+  do {
     const { assets, next } = await metadata.scanAssets('', { after, limit: PAGE });
     for (const asset of assets.filter(({ status }) => status === 'ready')) {
+      if (place.due < 1) return place;
       scrub.signal.throwIfAborted();
       const counted = await check(scrub, asset);
       place = { ...place, cursor: asset.s3Key, seen: place.seen + 1, due: place.due - 1 };
       await state.write(place, counted);
-      if (place.due < 1) return;
-    }
-    if (next === undefined) {
-      return state.write({ ...place, cursor: undefined, seen: 0, total: place.seen, due: 0 }, { passes: 1 });
     }
     after = next;
-  }
+  } while (after !== undefined && place.due >= 1);
+  return place;
 }
 
 /** Reads one object and compares it, takes its asset out of service when it must, and answers what is counted. */
