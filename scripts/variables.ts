@@ -13,7 +13,7 @@ export const CONFIGURATION = new URL('../docs/configuration.md', import.meta.url
 const GROUPS: readonly [title: string, names: RegExp][] = [
   ['Addresses, data and logins', /^(PORT|METRICS_PORT|REELAY_\w+|LOG_LEVEL|LANES)$/],
   ['What may be uploaded, and how long it may take', /^(UPLOAD|URL_ORIGIN|BACKLOG)_|^S3_UPLOAD_ON_WRITE$/],
-  ['What failed', /^DEAD_LETTER_|^SCRUB_/],
+  ['What failed', /^DEAD_LETTER_|^SCRUB_|^RECONCILE_/],
   ['Redis', /^REDIS_/],
   ['Convex', /^CONVEX_/],
   ['Store', /^(S3|AWS)_/],

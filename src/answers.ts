@@ -5,6 +5,7 @@ import { bytes, JOB_STATES, lane, time } from './answers-fields.ts';
 
 export * from './answers-dead-letters.ts';
 export { JOB_STATES } from './answers-fields.ts';
+export * from './answers-reconcile.ts';
 export * from './answers-status.ts';
 
 /**

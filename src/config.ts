@@ -115,6 +115,12 @@ export const VARIABLES = z.object({
   DEAD_LETTER_MAX_BYTES: wholeNumber(1, Number.MAX_SAFE_INTEGER)
     .default(256 * 1024 ** 2)
     .describe("Bytes of Redis' memory that dead letters may keep; beyond it the oldest are discarded."),
+  RECONCILE_EVERY_HOURS: wholeNumber(0, 8_760)
+    .default(24)
+    .describe('Hours from one comparison of store, Convex and Redis to the next; 0 for none but those asked for.'),
+  RECONCILE_REPAIR: flag(false).describe(
+    'Whether those that come by themselves also mend what they find. Not with a bucket that another deployment writes to: its objects would be taken out of service.',
+  ),
   SCRUB_PERCENT_PER_DAY: wholeNumber(0, 100)
     .default(3)
     .describe('How many of a hundred stored files are read again in a day, to find damage; 0 for none.'),
@@ -158,6 +164,8 @@ export interface Config {
   /** How long dead letters are kept, and how many bytes of them. */
   readonly deadLetters: { readonly ageMs: number; readonly bytes: number };
   readonly scrubPercentPerDay: number;
+  /** Reconciliations that come by themselves: milliseconds from one to the next, 0 for none. */
+  readonly reconcile: { readonly everyMs: number; readonly repair: boolean };
   readonly store: StoreConfig;
   readonly urls: { readonly publicBaseUrl: string | undefined; readonly expiresSeconds: number };
 }
@@ -220,6 +228,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     commit: v.S3_UPLOAD_ON_WRITE ? 'each' : 'batch',
     backlog: { jobs: v.BACKLOG_MAX_JOBS, bytes: v.BACKLOG_MAX_BYTES },
     scrubPercentPerDay: v.SCRUB_PERCENT_PER_DAY,
+    reconcile: { everyMs: v.RECONCILE_EVERY_HOURS * 3_600_000, repair: v.RECONCILE_REPAIR },
     deadLetters: { ageMs: v.DEAD_LETTER_MAX_DAYS * 86_400_000, bytes: v.DEAD_LETTER_MAX_BYTES },
     convexUrl: v.CONVEX_URL ?? `http://127.0.0.1:${v.CONVEX_PORT}`,
     store,

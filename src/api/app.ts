@@ -1,5 +1,6 @@
 import express, { type Express, Router } from 'express';
 import { adminDeadLetters } from './admin-dead-letters.ts';
+import { adminReconcile } from './admin-reconcile.ts';
 import { adminStatus } from './admin-status.ts';
 import { assets } from './assets.ts';
 import { authenticated, createAccess } from './auth.ts';
@@ -54,6 +55,7 @@ export function createApi(ports: ApiPorts): Express {
   lists(v1, ports, access);
   entities(v1, ports, access);
   adminDeadLetters(v1, ports, access);
+  adminReconcile(v1, ports, access);
   adminStatus(v1, ports, access, ready);
   app.use(v1);
 

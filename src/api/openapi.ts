@@ -6,6 +6,7 @@ import { deadLetterRoutes } from './openapi-dead-letters.ts';
 import { errorExamples } from './openapi-errors.ts';
 import { jobRoutes } from './openapi-jobs.ts';
 import { type Routes, toOperation } from './openapi-operation.ts';
+import { reconcileRoutes } from './openapi-reconcile.ts';
 import { serviceRoutes } from './openapi-service.ts';
 import { stagingRoutes, uploadRoutes } from './openapi-uploads.ts';
 import { resource } from './resource.ts';
@@ -18,6 +19,7 @@ export const TAGS: readonly { readonly name: string; readonly description: strin
   { name: 'Assets', description: 'Status, URLs and bytes of what was uploaded.', routes: assetRoutes },
   { name: 'Sessions and scenes', description: 'What assets belong to, by ids of your own.', routes: entityRoutes },
   { name: 'Dead letters', description: 'What failed for good: to look at, replay, discard.', routes: deadLetterRoutes },
+  { name: 'Reconciliation', description: 'What differs between store, Convex and Redis.', routes: reconcileRoutes },
   { name: 'Service', description: 'Health, metrics, pages, and the objects of a disk store.', routes: serviceRoutes },
 ];
 

@@ -9,6 +9,7 @@ import { deadLetters } from './dead-letters.ts';
 import { EXIT, EXIT_CODES_HELP, type ExitCode, exitOf, UsageError } from './exit.ts';
 import { jobs } from './jobs.ts';
 import { createOutput } from './output.ts';
+import { reconcile } from './reconcile.ts';
 import { replay } from './replay.ts';
 import { upload } from './upload.ts';
 import { url } from './url.ts';
@@ -86,7 +87,7 @@ export async function run(argv: readonly string[], terminal: Terminal): Promise<
   // What every command takes; not what the one above it takes for itself.
   const visibleGlobalOptions = ({ parent }: Command) => (parent ? [...program.options] : []);
   program.configureHelp({ showGlobalOptions: true, visibleGlobalOptions });
-  for (const add of [upload, watch, jobs, url, deadLetters, replay, config]) add(program, act);
+  for (const add of [upload, watch, jobs, url, deadLetters, replay, reconcile, config]) add(program, act);
   for (const command of [program, ...program.commands, ...program.commands.flatMap((one) => one.commands)]) {
     command.showHelpAfterError(`Usage: ${command.createHelp().commandUsage(command)}`);
   }

@@ -21,6 +21,7 @@ import type { AssetType, EntityRef } from '#domain';
 import { createDeadLetterCalls, type DeadLetterCalls } from './dead-letters.ts';
 import type { Seen, Watchable } from './follow.ts';
 import { json } from './json.ts';
+import { createReconcileCalls, type ReconcileCalls } from './reconcile.ts';
 import type { CallOptions } from './retry.ts';
 import { createTransport, type Transport, type TransportOptions } from './transport.ts';
 import {
@@ -40,6 +41,7 @@ export type {
   DiscardRun,
   LetterGroup,
   LettersPlanned,
+  ReconcileReport,
   ReplayRun,
 } from '#answers';
 export { JOB_STATES } from '#answers';
@@ -47,6 +49,7 @@ export type { ErrorFacts } from '#errors';
 export type { FileContent } from './content.ts';
 export type { ChosenLetters, DeadLetterCalls } from './dead-letters.ts';
 export { ReelayError } from './error.ts';
+export type { ReconcileCalls } from './reconcile.ts';
 export type { Metadata, Origin } from './upload.ts';
 export type {
   Accepted,
@@ -131,6 +134,8 @@ export interface ReelayClient {
   cancelJob(jobId: string, options?: CallOptions): Promise<Job>;
   /** What failed for good: to look at, replay, discard. */
   readonly deadLetters: DeadLetterCalls;
+  /** What differs between store, Convex and Redis: to be told, or mended. */
+  readonly reconcile: ReconcileCalls;
   getAsset(assetId: string, options?: CallOptions): Promise<Asset>;
   getAssetUrl(assetId: string, options?: UrlOptions): Promise<AssetUrl>;
   /** At most 1,000 ids; an answer for each. */
@@ -152,6 +157,7 @@ export function createClient(options: TransportOptions): ReelayClient {
     ...reads,
     watch,
     deadLetters: createDeadLetterCalls(transport),
+    reconcile: createReconcileCalls(transport),
     uploadFile: (file, call) => uploadFile(transport, file, call),
     uploadFiles: (request, call) => uploadFiles(transport, request, call),
     dryRun: (request, call) => dryRun(transport, request, call),

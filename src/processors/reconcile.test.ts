@@ -4,13 +4,7 @@ import { AppError } from '#errors';
 import { newBatchId } from '#queues/ids.ts';
 import { jobOptions, lanePrefix } from '#queues/lanes.ts';
 import { openBatchesKey } from '#queues/open-batches.ts';
-import {
-  createReconcileReports,
-  FINDING_CLASSES,
-  type ReconcileReport,
-  type ReconcileReports,
-  startReconcile,
-} from '#queues/reconcile-reports.ts';
+import { FINDING_CLASSES, type ReconcileReport } from '#queues/reconcile-reports.ts';
 import { quarantineKey } from '#storage/keys.ts';
 import { bytesSource } from '#storage/source.ts';
 import { type Faults, openFaults } from '#test/faults.ts';
@@ -21,14 +15,12 @@ import { startWorker } from './start.ts';
 
 let parts: WorkerParts;
 let faults: Faults;
-let reports: ReconcileReports;
 const workers: { close(): Promise<void> }[] = [];
 
 beforeAll(async () => {
   parts = await openWorkerParts();
-  const { metadata, redis, producer, dir } = parts;
+  const { metadata, redis, dir } = parts;
   faults = openFaults({ metadata, redis, prefix: 'worker', storeDir: `${dir}/store` });
-  reports = createReconcileReports(redis, 'worker', producer.lanes.maintenance);
 });
 afterEach(async () => void (await Promise.all(workers.splice(0).map((worker) => worker.close()))));
 afterAll(async () => {
@@ -45,12 +37,12 @@ async function serve(own: Partial<WorkerParts> = {}): Promise<void> {
 async function ask(order: { prefix?: string; repair?: boolean } = {}): Promise<string> {
   const { prefix = '', repair = false } = order;
   const asked = { prefix, repair, requestedBy: 'k', requestedAt: Date.now() };
-  return (await startReconcile(reports, parts.producer.lanes, asked)).jobId;
+  return (await parts.producer.reconciles.start(asked)).jobId;
 }
 const whenOver = (jobId: string): Promise<ReconcileReport> =>
   until(
     async () => {
-      const report = await reports.get(jobId);
+      const report = await parts.producer.reconciles.get(jobId);
       return report?.state === 'done' || report?.state === 'failed' ? report : undefined;
     },
     { within: 30_000, what: 'the reconciliation to end' },

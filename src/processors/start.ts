@@ -17,7 +17,7 @@ import { createOpenBatches } from '#queues/open-batches.ts';
 import { createPendingPacks } from '#queues/pending-packs.ts';
 import type { Producer } from '#queues/producer.ts';
 import { createReconcileReports } from '#queues/reconcile-reports.ts';
-import { keepSchedules } from '#queues/schedules.ts';
+import { keepSchedules, schedulesOf } from '#queues/schedules.ts';
 import { createScrubState } from '#queues/scrub-state.ts';
 import { createStoredFiles } from '#queues/stored-files.ts';
 import type { RedisConnection } from '#redis/connection.ts';
@@ -72,7 +72,7 @@ export async function startWorker(parts: WorkerPorts, config: Config): Promise<{
     log.warn({ err }, 'Cancellations are heard late'),
   );
   const shared = {
-    ...{ store, outbox, metadata, batches, cancellations, log, metrics, now: Date.now },
+    ...{ store, outbox, metadata, audit, batches, cancellations, log, metrics, now: Date.now },
     storedFiles: createStoredFiles(redis, prefix),
     openBatches: createOpenBatches(redis, prefix),
     commit: (item: AssetCommit) => commits.commit(item),
@@ -81,7 +81,7 @@ export async function startWorker(parts: WorkerPorts, config: Config): Promise<{
   const liveJobs = createLiveJobs(redis, prefix, producer.lanes);
   const processors: Processors = {
     upload: uploadProcessor({
-      ...{ ...shared, ...followUps, audit, random: Math.random },
+      ...{ ...shared, ...followUps, random: Math.random },
       ...{ watchCancel: cancelWatch.watch, metadataBreaker: breakers.metadata },
       allowance: config.uploadTime,
       openOrigin: originOpener(store, config),
@@ -120,7 +120,7 @@ export async function startWorker(parts: WorkerPorts, config: Config): Promise<{
       random: Math.random,
     });
   const workers = new Map(config.lanes.map((lane) => [lane, startLane(lane)]));
-  const schedules = keepSchedules(producer.lanes.maintenance, Date.now, (err) =>
+  const schedules = keepSchedules(producer.lanes.maintenance, schedulesOf(config.reconcile), Date.now, (err) =>
     log.warn({ err }, 'Scheduled jobs may be missing'),
   );
   const restNoMore = restWhileAway(breakers.store, workers);

@@ -18,6 +18,8 @@ export const newBatchId = (random: RandomBytes = randomBytes): string => `b_${ra
 export const letterRunId = (name: 'replay' | 'discard', random: RandomBytes = randomBytes): string =>
   `${name}-${randomName(random)}`;
 
+export const newReconcileId = (random: RandomBytes = randomBytes): string => `r_${randomName(random)}`;
+
 /** Job of the `index`-th pack of a round of a batch. BullMQ refuses `:` and plain integers in job ids. */
 export const packJobId = (batchId: string, round: number, index: number): string =>
   round === 0 ? `${batchId}-${index}` : `${batchId}-${index}-again${round}`;

@@ -16,6 +16,7 @@ import { createJobs, type Jobs } from './jobs.ts';
 import { closeLanes, type Lanes, openLanes } from './lanes.ts';
 import { createLetterRuns, type LetterRuns } from './letter-runs.ts';
 import { createPendingPacks } from './pending-packs.ts';
+import { createReconciles, type Reconciles } from './reconcile-reports.ts';
 import { createStagingRecords, type StagingRecords } from './staging.ts';
 
 /** What intake hands over once every byte it was given is staged. */
@@ -85,6 +86,8 @@ export interface Producer extends Jobs {
   readonly deadLetters: Pick<DeadLetters, 'groups' | 'list'>;
   /** What is done about them. */
   readonly letterRuns: LetterRuns;
+  /** Comparisons of store, Convex and Redis. */
+  readonly reconciles: Reconciles;
   /** Bytes on their way into staging. */
   readonly staging: StagingRecords;
   /** Writes the batch record, enqueues its packs, marks it accepted. Resolved means Redis has it on disk. */
@@ -132,6 +135,7 @@ export function createProducer({ redis, prefix, limits, clock, onError, keep }: 
     idempotency: guardedAll(guarded, createIdempotency(redis, prefix, keep)),
     deadLetters: guardedAll(guarded, { groups: deadLetters.groups, list: deadLetters.list }),
     letterRuns: guardedAll(guarded, createLetterRuns(redis, prefix, lanes, keep)),
+    reconciles: guardedAll(guarded, createReconciles(redis, prefix, lanes)),
     staging: guardedAll(guarded, createStagingRecords(redis, prefix, lanes.maintenance)),
     requireRoom: (bytes) => guarded(() => backlog.requireRoom(bytes)),
     accept: (request) => guarded(() => acceptBatch({ redis, prefix, lanes, batches, pending, keep }, request)),

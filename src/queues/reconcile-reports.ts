@@ -1,8 +1,7 @@
-import { randomBytes } from 'node:crypto';
 import type { Queue } from 'bullmq';
 import type { ErrorFacts } from '#errors';
 import type { RedisConnection } from '#redis/connection.ts';
-import type { RandomBytes } from './ids.ts';
+import { newReconcileId } from './ids.ts';
 import { jobOptions, type Lanes } from './lanes.ts';
 import { isSoleRun } from './sole-run.ts';
 
@@ -120,15 +119,25 @@ export function newReport(jobId: string, order: ReconcileOrder): ReconcileReport
   };
 }
 
-/** Asks a worker for a reconciliation; resolved means Redis has job and report. */
-export async function startReconcile(
-  reports: ReconcileReports,
+/** Reconciliations for those who ask for them. */
+export interface Reconciles extends Pick<ReconcileReports, 'get' | 'latest'> {
+  /** Asks a worker for one; resolved means Redis has job and report. */
+  start(order: ReconcileOrder): Promise<ReconcileReport>;
+}
+
+export function createReconciles(
+  redis: RedisConnection,
+  prefix: string,
   { maintenance }: Pick<Lanes, 'maintenance'>,
-  order: ReconcileOrder,
-  random: RandomBytes = randomBytes,
-): Promise<ReconcileReport> {
-  const report = newReport(`r_${random(15).toString('base64url')}`, order);
-  await reports.open(report);
-  await maintenance.add('reconcile', order, jobOptions('reconcile', report.jobId));
-  return report;
+): Reconciles {
+  const { get, latest, open } = createReconcileReports(redis, prefix, maintenance);
+  return {
+    ...{ get, latest },
+    async start(order) {
+      const report = newReport(newReconcileId(), order);
+      await open(report);
+      await maintenance.add('reconcile', order, jobOptions('reconcile', report.jobId));
+      return report;
+    },
+  };
 }

@@ -3,7 +3,9 @@ import { connectRedis, type RedisConnection, whenConnected } from '#redis/connec
 import { startRedis, type TestRedis } from '#test/redis.ts';
 import { until } from '#test/until.ts';
 import { closeLanes, type Lanes, openLanes } from './lanes.ts';
-import { keepSchedules, SCHEDULES } from './schedules.ts';
+import { keepSchedules, type Schedules, schedulesOf } from './schedules.ts';
+
+const SCHEDULES = schedulesOf({ everyMs: 86_400_000, repair: false });
 
 let server: TestRedis;
 let redis: RedisConnection;
@@ -25,14 +27,15 @@ const schedulers = () => lanes.maintenance.getJobSchedulers(0, 100, true);
 const delayed = async () => (await lanes.maintenance.getDelayed()).map(({ name, opts }) => [name, opts.attempts]);
 
 /** What the queue has once all schedules are there, and have been looked at again. */
-async function kept(now: number) {
+async function kept(now: number, schedules: Schedules = SCHEDULES) {
   const errors: unknown[] = [];
   const { stop } = keepSchedules(
     lanes.maintenance,
+    schedules,
     () => now,
     (error) => errors.push(error),
   );
-  const count = Object.keys(SCHEDULES).length;
+  const count = Object.values(schedules).filter(Boolean).length;
   await until(async () => (await schedulers()).length === count, { within: 5_000, what: 'the schedules' });
   stop();
   expect(errors).toEqual([]);
@@ -42,7 +45,7 @@ async function kept(now: number) {
 describe('the schedules', () => {
   it('come first after the time they are apart, and keep their times whoever starts later', async () => {
     const now = Date.now();
-    const expected = Object.entries(SCHEDULES).map(([name, { every }]) => [name, every, now + every]);
+    const expected = Object.entries(SCHEDULES).map(([name, { every } = { every: 0 }]) => [name, every, now + every]);
     expect(await kept(now)).toEqual(expected.toSorted());
     expect((await delayed()).toSorted()).toEqual(
       Object.keys(SCHEDULES)
@@ -51,5 +54,10 @@ describe('the schedules', () => {
     );
     expect(await kept(now + 1_000)).toEqual(expected.toSorted());
     expect(await lanes.maintenance.getDelayedCount()).toBe(Object.keys(SCHEDULES).length);
+  });
+
+  it('follow the configuration: one that is wanted no more is taken out', async () => {
+    const names = (await kept(Date.now(), schedulesOf({ everyMs: 0, repair: false }))).map(([name]) => name);
+    expect(names).toEqual(['dead-letter-sweep', 'scrub']);
   });
 });
