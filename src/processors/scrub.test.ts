@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { JOBS } from '#queues/catalog.ts';
 import { createFollowUps } from '#queues/follow-ups.ts';
 import { jobOptions } from '#queues/lanes.ts';
@@ -18,25 +18,31 @@ import type { Processors } from './run.ts';
 import { type ScrubPorts, scrubProcessor } from './scrub.ts';
 import { type LaneWorker, startLaneWorker } from './worker.ts';
 
-const SCENE = { project: 'p', session: 's', scene: 'c' };
 const LATER = 2 * 3_600_000;
 /** So many of a hundred in a day that each run reads all. */
 const ALL = 2_400;
 
 let parts: WorkerParts;
+/** A test's own, and all that its scrub sees. */
+let project: string;
 let state: ScrubState;
 let workers: LaneWorker[];
 let runs = 0;
 
-beforeEach(async () => {
+beforeAll(async () => {
   parts = await openWorkerParts();
-  state = createScrubState(parts.redis, 'worker', parts.producer.lanes.maintenance);
+});
+afterAll(async () => {
+  await parts.close();
+  await parts.remove();
+});
+beforeEach(() => {
+  project = `p-${++runs}`;
+  state = createScrubState(parts.redis, project, parts.producer.lanes.maintenance);
   workers = [];
 });
 afterEach(async () => {
-  await Promise.all(workers.map((worker) => worker.close(0)));
-  await parts.close();
-  await parts.remove();
+  await Promise.all(workers.map((worker) => worker.close(5_000)));
 });
 
 /** A worker that scrubs two hours from now, with some of its ports replaced. */
@@ -44,8 +50,10 @@ function serve(own: Partial<ScrubPorts> = {}): LaneWorker {
   const { redis, producer, store, metadata, audit, urlCache, log, metrics } = parts;
   const pending = createPendingPacks(redis, 'worker');
   const { recount } = createFollowUps(producer.lanes, pending);
+  const prefix = `projects/${project}/`;
+  const scanned = { ...metadata, scanAssets: (_prefix: string, page: Page) => metadata.scanAssets(prefix, page) };
   const scrub = scrubProcessor({
-    ...{ store, metadata, audit, urlCache, log, state, recount, getJob: producer.getJob },
+    ...{ store, metadata: scanned, audit, urlCache, log, state, recount, getJob: producer.getJob },
     ...{ now: () => Date.now() + LATER, percentPerDay: ALL, monotonic: () => performance.now() },
     ...own,
   });
@@ -64,7 +72,8 @@ async function ready(count: number) {
   const items = [];
   for (let at = 0; at < count; at += 1) {
     const bytes = Buffer.from(`the bytes of ${at}`);
-    const item = someCommit(SCENE, { s3Key: `projects/p/${at}`, acceptedSeq: at + 1 });
+    const scene = { project, session: 's', scene: 'c' };
+    const item = someCommit(scene, { s3Key: `projects/${project}/${at}`, acceptedSeq: at + 1 });
     const stored = await parts.store.put(item.facts.s3Key, pieces(bytes), { contentType: 'video/mp4' });
     expect(stored.checksum).toBe(sha256(bytes));
     items.push({ ...item, stored });
@@ -88,6 +97,10 @@ const completed = (jobId: string) =>
     what: `${jobId} to be completed`,
   });
 const scrub = async () => completed(await add());
+const quarantined = async () => {
+  const { objects } = await parts.metadata.listQuarantined({ limit: 500 });
+  return objects.filter(({ s3Key }) => s3Key.startsWith(`projects/${project}/`));
+};
 const rowOf = async (assetId: string) => (await parts.metadata.getAssets([assetId]))[0];
 
 /** The disk store, which tells of each object that is read. */
@@ -119,13 +132,16 @@ describe('the scrub', () => {
     expect(await rowOf(whole.assetId)).toMatchObject({ status: 'ready', current: true });
     expect(await parts.store.head(damaged.s3Key)).toBeUndefined();
     expect(await parts.store.head(quarantineKey(damaged.s3Key))).toMatchObject({ size: 14 });
-    const { objects } = await parts.metadata.listQuarantined({ limit: 10 });
-    expect(objects).toMatchObject([{ s3Key: damaged.s3Key, assetId: damaged.assetId }]);
+    expect(await quarantined()).toMatchObject([{ s3Key: damaged.s3Key, assetId: damaged.assetId }]);
     for (const { assetId } of [damaged, gone]) {
       expect(await parts.urlCache.find(assetId)).toMatchObject({ entry: { status: 'error' } });
     }
     expect(await parts.audit.size()).toBe(2);
-    await until(async () => (await parts.metadata.scanSessions({ limit: 1 })).sessions[0]?.count === 1, {
+    const session = async () => {
+      const { sessions } = await parts.metadata.scanSessions({ limit: 100 });
+      return sessions.find((one) => one.project === project);
+    };
+    await until(async () => (await session())?.count === 1, {
       within: 10_000,
       what: 'the totals to be counted anew',
     });
@@ -188,7 +204,7 @@ describe('the scrub', () => {
     await scrub();
     expect(mended.reads).toHaveLength(2);
     expect(await rowOf(file.assetId)).toMatchObject({ status: 'ready' });
-    expect((await parts.metadata.listQuarantined({ limit: 1 })).objects).toEqual([]);
+    expect(await quarantined()).toEqual([]);
   });
 
   it('is at work once at a time, and not at all when it is switched off', async () => {
@@ -236,6 +252,7 @@ describe('the scrub', () => {
   });
 });
 
+type Page = Parameters<WorkerParts['metadata']['scanAssets']>[1];
 interface Ready {
   readonly assetId: string;
   readonly s3Key: string;
