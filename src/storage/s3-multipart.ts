@@ -27,11 +27,13 @@ import type { Journal } from './store.ts';
 /** One multipart upload, of this process or continued from another. */
 export interface Multipart {
   readonly partSize: number;
+  /** True when the store has parts beyond those sent now, of a source that was longer then: RGW joins all or none. */
+  hasMore(): boolean;
   /** Sends a part, unless the store has the very same one from before. */
   send(part: Part, signal: AbortSignal): Promise<void>;
   /** Joins the parts into the object, after noting what it is. */
   complete(whole: { readonly size: number; readonly checksum: string }, signal: AbortSignal): Promise<void>;
-  /** Drops the parts; errors are left to reconciliation, and to the bucket's own rule for abandoned uploads. */
+  /** Drops the parts. */
   abort(): Promise<void>;
 }
 
@@ -67,7 +69,7 @@ export async function startMultipart(
     await options.journal.write(uploadFields(record));
   } catch (error) {
     // Nobody else knows its id, so nobody else would end it.
-    await upload.abort();
+    await upload.abort().catch(() => undefined);
     throw error;
   }
   return upload;
@@ -89,17 +91,18 @@ export async function resumeMultipart(
   return { joined: join && { size: join.size, checksum: join.checksum, parts: join.digests, multipart: true } };
 }
 
-/**
- * Drops the upload that the journal knows, with all its parts, and any other at the key: one whose beginning was answered
- * to nobody is in no journal.
- */
+/** Drops the upload that the journal knows, with all its parts, and any other at the key. */
 export async function abandonMultipart(bucket: Bucket, key: string, journal: Journal): Promise<void> {
   const record = readUpload(await journal.read(), key);
   if (record) await abortUpload(bucket, record);
-  const { uploads } = await listUploads(bucket, key, {}).catch((error: unknown) => {
+  await endUploads(bucket, key).catch((error: unknown) => {
     if (toStoreError(error).unavailable) throw error;
-    return { uploads: [] };
   });
+}
+
+/** Drops every upload at the key: one whose beginning was answered to nobody is in no journal. */
+export async function endUploads(bucket: Bucket, key: string): Promise<void> {
+  const { uploads } = await listUploads(bucket, key, {});
   for (const upload of uploads) if (upload.key === key) await abortUpload(bucket, upload);
 }
 
@@ -125,6 +128,7 @@ function multipart(
 
   return {
     partSize,
+    hasMore: () => [...stored.keys()].some((number) => !done.has(number)),
     async send(part, signal) {
       const { number, bytes, digest } = part;
       const checksum = keepsSha256 ? { ChecksumSHA256: digest.sha256.toString('base64') } : {};
@@ -150,7 +154,7 @@ function multipart(
         if (!isVanished(error)) throw error;
       });
     },
-    abort: () => abortUpload(bucket, { key, uploadId }).catch(() => undefined),
+    abort: () => abortUpload(bucket, { key, uploadId }),
   };
 }
 

@@ -3,13 +3,15 @@ import type { StoredFacts } from '#domain';
 import { isFinal, type ResumableOptions, stopOf, watchJournal } from './journal.ts';
 import { measure } from './measured.ts';
 import type { Bucket } from './s3-bucket.ts';
-import type { Digest } from './s3-digest.ts';
+import type { Digest, Expected } from './s3-digest.ts';
 import { objectHeaders } from './s3-headers.ts';
-import { type Multipart, resumeMultipart, startMultipart } from './s3-multipart.ts';
+import { endUploads, type Multipart, resumeMultipart, startMultipart } from './s3-multipart.ts';
 import { createSlots, cutParts, type Part, parallelFor, partSizeFor } from './s3-parts.ts';
 import type { Abilities } from './s3-probe.ts';
 import { recogniseStored, verifyStored } from './s3-verdict.ts';
 import type { PutOptions, Source } from './store.ts';
+
+type WatchedOptions = ResumableOptions & { readonly journal: ReturnType<typeof watchJournal> };
 
 /**
  * Streams a source into the bucket: whole when it fits one part, else as a multipart upload that another process can go
@@ -24,17 +26,45 @@ export async function putResumable(
   source: Source,
   options: ResumableOptions,
 ): Promise<StoredFacts> {
-  const { signal, park, lock, onProgress } = options;
+  const { signal, lock } = options;
   const journal = watchJournal(options.journal);
   const begun = await resumeMultipart(bucket, key, abilities, journal);
   const joined = begun.joined && (await recogniseStored(bucket, key, begun.joined, { signal, lock }));
   if (joined) {
-    onProgress?.(joined.size);
+    options.onProgress?.(joined.size);
     return joined;
   }
+  let most = 0;
+  const onProgress = (bytes: number) => {
+    most = Math.max(most, bytes);
+    options.onProgress?.(most);
+  };
+  const send = (upload?: Multipart) =>
+    fill(bucket, abilities, key, source, { ...options, journal, onProgress }, upload);
+  const expected = (await send(begun.upload)) ?? (await send());
+  if (expected === undefined) throw new Error('A new upload has the parts that were sent, and no other.');
+  const facts = await verifyStored(bucket, abilities, key, expected, { signal, lock });
+  // One that was begun and noted by nobody, as when the answer was lost or the process died then, is needless now.
+  if (expected.multipart) await endUploads(bucket, key).catch(() => undefined);
+  return facts;
+}
+
+/**
+ * Sends what the store does not have yet of a source, and joins it. Nothing when nothing can be built upon `begun`, which
+ * is dropped then.
+ */
+async function fill(
+  bucket: Bucket,
+  abilities: Abilities,
+  key: string,
+  source: Source,
+  options: WatchedOptions,
+  begun: Multipart | undefined,
+): Promise<Expected | undefined> {
+  const { signal, park, journal } = options;
   const failed = new AbortController();
   const sending = AbortSignal.any([failed.signal, ...(signal ? [signal] : [])]);
-  let upload = begun.upload;
+  let upload = begun;
   const partSize = upload?.partSize ?? partSizeFor(source.size, bucket.limits.partSize, bucket.limits.parts);
   const slots = createSlots(parallelFor(partSize), Math.min(partSize, source.size ?? partSize));
   const measured = measure(source, { ...options, signal: stopOf(options) });
@@ -45,31 +75,31 @@ export async function putResumable(
     if (target) await target.send(part, sending);
     else await putWhole(bucket, abilities, key, part, options);
     sent += part.bytes.length;
-    onProgress?.(sent);
+    options.onProgress?.(sent);
   }
 
   try {
     for await (const part of cutParts(measured.chunks, partSize, abilities, slots.take)) {
       park?.throwIfAborted();
       digests.push(part.digest);
-      if (!part.last) upload ??= await startMultipart(bucket, key, partSize, abilities, { ...options, journal });
+      if (!part.last) upload ??= await startMultipart(bucket, key, partSize, abilities, options);
       slots.run(part.bytes, send(part, upload));
     }
     await slots.finish();
     if (upload) {
       park?.throwIfAborted();
+      if (upload.hasMore()) return void (await upload.abort());
       await upload.complete(measured.facts(), sending);
     }
   } catch (error) {
     // Parts on their way when the put is parked come to their end.
     if (error !== park?.reason) failed.abort(error);
     await slots.settle();
-    if (!journal.lost() && isFinal(options, error)) await upload?.abort();
+    // What cannot be dropped is left to who abandons the put, and to reconciliation.
+    if (!journal.lost() && isFinal(options, error)) await upload?.abort().catch(() => undefined);
     throw error;
   }
-  const { size, checksum } = measured.facts();
-  const expected = { size, checksum, parts: digests, multipart: upload !== undefined };
-  return verifyStored(bucket, abilities, key, expected, { signal, lock });
+  return { ...measured.facts(), parts: digests, multipart: upload !== undefined };
 }
 
 async function putWhole(bucket: Bucket, abilities: Abilities, key: string, part: Part, options: PutOptions) {
