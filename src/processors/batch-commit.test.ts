@@ -199,7 +199,7 @@ describe('the job that ends a batch', () => {
     await work.whenJob(first(jobs).jobId, 'completed');
     await api.engine.kill();
     await serve(['maintenance']);
-    await until(async () => (await api.producer.lanes.maintenance.getDelayedCount()) === 1, {
+    await until(async () => (await api.producer.lanes.maintenance.getJobState(`${batchId}-end`)) === 'delayed', {
       within: 10_000,
       what: 'the end to wait',
     });

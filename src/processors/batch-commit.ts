@@ -8,15 +8,17 @@ import type { StoredFile, StoredFiles } from '#queues/stored-files.ts';
 import type { Store } from '#storage/store.ts';
 import { unlessAborted } from '#storage/unless-aborted.ts';
 import { errorOf } from './attempt.ts';
+import { bringBack, quarantineRefused, type RefusalPorts } from './batch-refusals.ts';
 import { type CancelPorts, cancelFiles } from './cancel-files.ts';
 import { type CommitPorts, commitStored } from './commit-stored.ts';
 import { deleteNeedless } from './delete-needless.ts';
 import type { Run } from './run.ts';
 
-export interface BatchCommitPorts extends CancelPorts, CommitPorts {
+export interface BatchCommitPorts extends CancelPorts, CommitPorts, RefusalPorts {
   readonly batches: Batches;
   readonly storedFiles: StoredFiles;
-  readonly store: Pick<Store, 'signGet' | 'deleteMany'>;
+  readonly store: RefusalPorts['store'] & Pick<Store, 'signGet' | 'deleteMany'>;
+  readonly metadata: CancelPorts['metadata'] & RefusalPorts['metadata'];
   readonly log: Logger;
   readonly metrics: Metrics;
 }
@@ -28,8 +30,8 @@ const SLICE = 200;
 export interface Leftover {
   /** What Convex refused. */
   readonly refused: readonly AppError[];
-  /** Why bytes that nobody needs are still there: the store is away, and is asked again. */
-  readonly undeleted: AppError | undefined;
+  /** Why bytes are still where they should not be: store or Convex are away, and are asked again. */
+  readonly untidied: AppError | undefined;
 }
 
 type End = { readonly file: StoredFile; readonly end: 'ready' | AppError };
@@ -41,7 +43,7 @@ type End = { readonly file: StoredFile; readonly end: 'ready' | AppError };
 export async function commitBatch(ports: BatchCommitPorts, batchId: string, run: Run): Promise<Leftover> {
   const { storedFiles } = ports;
   const refused: AppError[] = [];
-  let undeleted: AppError | undefined;
+  let untidied: AppError | undefined;
   const waiting = await storedFiles.list(batchId);
   for (let at = 0; at < waiting.length; at += SLICE) {
     run.signal.throwIfAborted();
@@ -49,7 +51,7 @@ export async function commitBatch(ports: BatchCommitPorts, batchId: string, run:
     const files = await storedFiles.get(batchId, waiting.slice(at, at + SLICE));
     const left = await commitSlice(ports, batchId, files, run);
     refused.push(...left.refused);
-    undeleted ??= left.undeleted;
+    untidied ??= left.untidied;
   }
   const needless = await storedFiles.needless(batchId);
   const keys = needless.flatMap((pack) => pack.keys);
@@ -58,7 +60,7 @@ export async function commitBatch(ports: BatchCommitPorts, batchId: string, run:
     const jobIds = needless.map(({ jobId }) => jobId);
     await storedFiles.forgetStaged(batchId, jobIds);
   }
-  return { refused, undeleted: undeleted ?? away(error) };
+  return { refused, untidied: untidied ?? away(error) };
 }
 
 const away = (error: AppError | undefined) => (error?.unavailable ? error : undefined);
@@ -87,7 +89,7 @@ async function commitSlice(
   const left = files.filter(({ facts }) => !cancelled.has(facts.jobId));
   const ends = [...given, ...(await Promise.all(left.map((file) => commitOne(ports, file, run))))];
   const isAway = ({ end }: End) => end !== 'ready' && end.unavailable;
-  const undeleted = await finish(
+  const untidied = await finish(
     ports,
     batchId,
     ends.filter((one) => !isAway(one)),
@@ -99,12 +101,13 @@ async function commitSlice(
     await cancellations.release(batchId, [...new Set(open.map(({ file }) => file.facts.jobId))], owner);
     throw first.end;
   }
-  return { refused: ends.flatMap(({ end }) => (end === 'ready' || end.code === 'CANCELLED' ? [] : [end])), undeleted };
+  return { refused: ends.flatMap(({ end }) => (end === 'ready' || end.code === 'CANCELLED' ? [] : [end])), untidied };
 }
 
 async function commitOne(ports: BatchCommitPorts, file: StoredFile, run: Run): Promise<End> {
   try {
-    await unlessAborted(run.signal, commitStored(ports, file));
+    const stored = file.refused ? await bringBack(ports, file, run) : file.stored;
+    await unlessAborted(run.signal, commitStored(ports, { ...file, stored }));
     return { file, end: 'ready' };
   } catch (thrown) {
     return { file, end: errorOf(run, thrown) };
@@ -136,7 +139,8 @@ async function finish(ports: BatchCommitPorts, batchId: string, ends: readonly E
   const cancelled = ends.filter(({ end }) => end !== 'ready' && end.code === 'CANCELLED');
   const refused = ends.filter((one) => !ready.includes(one) && !cancelled.includes(one));
   await outbox.forget(idsOf(ready));
-  await outbox.put(refused.flatMap(({ file, end }) => (end === 'ready' ? [] : [failedStatus(file, end)])));
+  const refusedFiles = refused.flatMap(({ file, end }) => (end === 'ready' ? [] : [{ file, error: end }]));
+  await outbox.put(refusedFiles.map(({ file, error }) => failedStatus(file, error)));
   await batches.finish(
     batchId,
     ends.map(({ file: { facts, attempt, maxAttempts }, end }): FileEnd => {
@@ -144,15 +148,15 @@ async function finish(ports: BatchCommitPorts, batchId: string, ends: readonly E
     }),
   );
   const keys = cancelled.map(({ file }) => file.stored.s3Key);
-  const undeleted = away(await deleteNeedless(ports, keys, { batchId, what: 'Bytes of cancelled files' }));
-  const over = undeleted ? ready : [...ready, ...cancelled];
+  const error = away(await deleteNeedless(ports, keys, { batchId, what: 'Bytes of cancelled files' }));
+  const over = error ? ready : [...ready, ...cancelled];
   await storedFiles.remove(batchId, idsOf(over));
   for (const { file, end } of [...over, ...refused]) {
     const result = end === 'ready' ? end : end.code === 'CANCELLED' ? 'cancelled' : 'error';
     metrics.uploads.inc({ lane: file.lane, result });
     if (end === 'ready') metrics.assetBytes.observe(file.stored.size);
   }
-  return undeleted;
+  return error ?? quarantineRefused(ports, batchId, refusedFiles);
 }
 
 function failedStatus({ facts, stored, fence, attempt, maxAttempts }: StoredFile, error: AppError): StatusUpdate {

@@ -17,7 +17,7 @@ export interface BatchEndPorts extends BatchCommitPorts, Pick<FollowUps, 'recoun
  */
 export function batchEndProcessor(ports: BatchEndPorts): Processor<'batch-end'> {
   return async ({ batchId }, run) => {
-    const { refused, undeleted } = await commitBatch(ports, batchId, run);
+    const { refused, untidied } = await commitBatch(ports, batchId, run);
     const batch = await ports.batches.view(batchId);
     if (!batch) {
       await ports.openBatches.close(batchId);
@@ -28,7 +28,7 @@ export function batchEndProcessor(ports: BatchEndPorts): Processor<'batch-end'> 
     await ports.metadata.applyBatches([{ ...record, ready: successful.length, failed: failed.length }]);
     if (record.state === 'done') await ports.openBatches.close(batchId);
     // Everybody has been told: what is left is asked for again, and what was refused with it.
-    if (undeleted) throw undeleted;
+    if (untidied) throw untidied;
     const [first] = refused;
     if (!first) return { end: 'done' };
     const message = `The commit of ${refused.length} of ${batch.total} files was refused: ${first.message}`;

@@ -117,6 +117,42 @@ describe('a stored file whose commit is refused for good', () => {
     await forget(s3Key);
   });
 
+  it('is quarantined by the end of its batch too, whose replay brings it back', async () => {
+    await bench.serve();
+    const { files, key } = await work.staged(['all', 'together']);
+    const { batchId } = await work.accept([{ lane: 'small', files }], { commit: 'batch' });
+    const end = () => api.producer.lanes.maintenance.getJob(`${batchId}-end`);
+    await until(async () => (await end())?.isFailed(), { within: 10_000, what: 'the end to fail' });
+    const keys = files.map(({ s3Key }) => s3Key);
+    expect((await quarantined()).map(({ s3Key }) => s3Key)).toEqual(keys.toSorted());
+    for (const s3Key of keys) expect(await api.store.head(s3Key)).toBeUndefined();
+
+    await api.store.deleteMany([key]);
+    await revoke(undefined);
+    await (await end())?.retry('failed', { resetAttemptsMade: true });
+    for (const { assetId, checksum } of files) expect(await work.whenRow(assetId, 'ready')).toMatchObject({ checksum });
+    expect(await work.whenDone(batchId)).toMatchObject({ failed: [] });
+    for (const s3Key of keys) expect(await api.store.head(s3Key)).toBeDefined();
+    expect(await quarantined()).toEqual([]);
+  });
+
+  it('leaves nothing in quarantine when its replay is cancelled', async () => {
+    await bench.serve();
+    const { files } = await work.staged(['not wanted any more']);
+    const { assetId, s3Key } = first(files);
+    const { jobId } = await accept(files);
+    await work.whenJob(jobId, 'failed');
+    await api.engine.kill();
+    await replay(jobId);
+    await work.whenJob(jobId, 'delayed');
+    await api.producer.cancelJob(jobId);
+    await api.engine.start();
+    await work.whenJob(jobId, 'completed');
+    expect((await work.whenRow(assetId, 'error')).error?.code).toBe('CANCELLED');
+    expect(await api.store.head(quarantineKey(s3Key))).toBeUndefined();
+    expect(await quarantined()).toEqual([]);
+  });
+
   it('is ready when its commit was made all the same', async () => {
     const { files } = await work.staged(['an answer was lost']);
     const { assetId } = first(files);

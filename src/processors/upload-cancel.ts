@@ -2,6 +2,7 @@ import { toAppError } from '#errors';
 import type { FileEnd } from '#queues/batches.ts';
 import { cancelledError } from '#queues/cancellations.ts';
 import type { PackFile } from '#queues/catalog.ts';
+import { quarantineKey } from '#storage/keys.ts';
 import { cancelFiles } from './cancel-files.ts';
 import type { Outcome } from './run.ts';
 import { dropSpools, stagedKeys } from './spools.ts';
@@ -55,11 +56,15 @@ async function endOpen(parts: UploadParts): Promise<FileEnd[]> {
 /** Nothing of these files stays: neither begun uploads nor whole objects nor what was staged. What the store refuses to give up stays in it. */
 async function tidy(parts: UploadParts, files: readonly PackFile[]): Promise<void> {
   const { ports, pack, state } = parts;
-  const { store, log } = ports;
+  const { store, metadata, log } = ports;
   try {
     for (const { s3Key, assetId } of files) await store.abandon(s3Key, state.journal(assetId));
     await dropSpools(parts);
-    await store.deleteMany([...files.map(({ s3Key }) => s3Key), ...stagedKeys(pack)]);
+    const keys = files.map(({ s3Key }) => s3Key);
+    // What failed before its replay may be in quarantine.
+    const quarantined = state.generation > 0 ? keys : [];
+    if (quarantined.length > 0) await metadata.removeQuarantined(quarantined);
+    await store.deleteMany([...keys, ...quarantined.map(quarantineKey), ...stagedKeys(pack)]);
   } catch (thrown) {
     const error = toAppError(thrown);
     if (error.unavailable) throw error;

@@ -1,5 +1,6 @@
 import type { AssetFacts, Fence, StoredFacts } from '#domain';
 import type { RedisConnection } from '#redis/connection.ts';
+import { defineScript } from '#redis/script.ts';
 import type { Lane } from './catalog.ts';
 
 /** A file whose bytes are in the store, verified there, and whose commit waits for the end of its batch. */
@@ -11,6 +12,8 @@ export interface StoredFile {
   readonly fence: Fence;
   readonly attempt: number;
   readonly maxAttempts: number;
+  /** Its commit was refused, and its object may be in quarantine. */
+  readonly refused?: boolean | undefined;
 }
 
 /**
@@ -23,6 +26,8 @@ export interface StoredFiles {
   /** Ids of the files that wait. */
   list(batchId: string): Promise<string[]>;
   get(batchId: string, assetIds: readonly string[]): Promise<StoredFile[]>;
+  /** Notes of files that still wait that their commit was refused. */
+  markRefused(batchId: string, files: readonly StoredFile[]): Promise<void>;
   remove(batchId: string, assetIds: readonly string[]): Promise<void>;
   /** Staged keys of packs none of whose files waits any more, by job. */
   needless(batchId: string): Promise<{ jobId: string; keys: string[] }[]>;
@@ -33,6 +38,13 @@ export interface StoredFiles {
 const TTL_SECONDS = 30 * 86_400;
 const FILE = 'file:';
 const STAGED = 'staged:';
+
+/** KEYS stored; ARGV fields and values. Another end of the batch may have committed a file meanwhile. */
+const replaceScript = defineScript(`
+  for i = 1, #ARGV, 2 do
+    if redis.call('HEXISTS', KEYS[1], ARGV[i]) == 1 then redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
+  end
+`);
 
 /** The files of a batch that are stored and wait for its commit; in Redis under `prefix`. */
 export function createStoredFiles(redis: RedisConnection, prefix: string): StoredFiles {
@@ -57,6 +69,10 @@ export function createStoredFiles(redis: RedisConnection, prefix: string): Store
     },
     list: (batchId) => fieldsOf(batchId, FILE),
     get,
+    async markRefused(batchId, files) {
+      const args = files.flatMap((file) => [FILE + file.facts.assetId, JSON.stringify({ ...file, refused: true })]);
+      await replaceScript(redis, [key(batchId)], args);
+    },
     async remove(batchId, assetIds) {
       if (assetIds.length > 0) await redis.hdel(key(batchId), ...assetIds.map((assetId) => FILE + assetId));
     },
