@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import {
   mkdir,
   mkdtemp,
@@ -134,6 +135,9 @@ describe('the disk store', () => {
     ['list', (store) => store.list('staging/')],
     ['deleteMany', (store) => store.deleteMany(['staging/a'])],
     ['check', (store) => store.check()],
+    ['listUploads', (store) => store.listUploads('')],
+    ['abortUpload', (store) => store.abortUpload({ key: 'staging/a', uploadId: randomUUID() })],
+    ['quarantine', (store) => store.quarantine('staging/a')],
   ])('while its folder is gone, %s calls the store unavailable, not the object missing', async (_, call) => {
     const store = open();
     await store.put('staging/a', pieces(bytes), text);
