@@ -1,4 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
+import type { IncomingHttpHeaders } from 'node:http';
 import type { RequestHandler } from 'express';
 import type { Config } from '#config';
 import { AppError } from '#errors';
@@ -30,8 +31,11 @@ export function adminLogin({ user, password }: Config['admin']): RequestHandler 
   };
 }
 
-function fromOwnPage(headers: { origin?: string | undefined; host?: string | undefined }): boolean {
-  return headers.origin !== undefined && URL.canParse(headers.origin) && new URL(headers.origin).host === headers.host;
+/** A browser says where a request comes from: by its origin always, by `Sec-Fetch-Site` where it is a newer one. */
+function fromOwnPage({ origin, host, ...headers }: IncomingHttpHeaders): boolean {
+  const site = headers['sec-fetch-site'];
+  if (site !== undefined && site !== 'same-origin') return false;
+  return origin !== undefined && URL.canParse(origin) && new URL(origin).host === host;
 }
 
 /** Takes the same time wherever two texts differ. */

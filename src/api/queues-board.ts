@@ -3,9 +3,11 @@ import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
 import type { BeforeHook } from '@bull-board/api/typings/app';
 import { ExpressAdapter } from '@bull-board/express';
 import { Router } from 'express';
+import { toAppError } from '#errors';
 import { adminLogin } from './admin-login.ts';
 import { correlationIdOf } from './correlation.ts';
 import type { ApiPorts } from './ports.ts';
+import { redact } from './redaction.ts';
 
 const PATH = '/admin/queues';
 const CORRELATION = 'x-correlation-id';
@@ -25,7 +27,7 @@ const WRITES = new Map([
 export function queuesBoard({ producer, config, audit }: Pick<ApiPorts, 'producer' | 'config' | 'audit'>): Router {
   const serverAdapter = new ExpressAdapter();
   serverAdapter.setBasePath(PATH);
-  const queues = Object.values(producer.lanes).map((queue) => new BullMQAdapter(queue));
+  const queues = Object.values(producer.lanes).map((queue) => new ReplayingAdapter(queue));
   const before: BeforeHook = async ({ method, route, request: { params, headers } }) => {
     if (method === 'get') return { allow: true };
     const action = WRITES.get(route);
@@ -46,9 +48,14 @@ export function queuesBoard({ producer, config, audit }: Pick<ApiPorts, 'produce
       uiConfig: { boardTitle: 'Reelay', hideDocsLink: true },
       handlerHooks: {
         before,
-        after: (_context, { status, body }) => ({ ...(status && { status }), body: hide(body) as typeof body }),
+        after: (_context, { status, body }) => ({ ...(status && { status }), body: redact(body) as typeof body }),
       },
     },
+  });
+  // What a handler throws does not come by the hooks.
+  serverAdapter.setErrorHandler((error) => {
+    const { code, message } = toAppError(error);
+    return { status: 500, body: { error: redact(`${code}: ${message}`) as string } };
   });
   const router = Router();
   router.use(adminLogin(config.admin), (req, res, next) => {
@@ -61,16 +68,17 @@ export function queuesBoard({ producer, config, audit }: Pick<ApiPorts, 'produce
   return router;
 }
 
+/** Its retry of a failed job is a replay, with all attempts. */
+class ReplayingAdapter extends BullMQAdapter {
+  override async getJob(id: string) {
+    const job = await super.getJob(id);
+    if (!job) return undefined;
+    const retry = job.retry.bind(job);
+    job.retry = (state) => retry(state, { resetAttemptsMade: state === 'failed' });
+    return job;
+  }
+}
+
 /** The board's page has inline scripts and styles; it may load and call nothing but this host, nor be framed. */
 const BOARD_POLICY =
   "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'";
-
-/** A URL's query may be its permission, and a caller's metadata is not the admin's business: in data, errors and logs. */
-function hide(value: unknown): unknown {
-  if (typeof value === 'string') return value.replace(/(https?:\/\/[^\s"'?]+)\?[^\s"']*/g, '$1?[hidden]');
-  if (Array.isArray(value)) return value.map(hide);
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(
-    Object.entries(value).map(([key, inner]) => [key, key === 'metadata' ? '[hidden]' : hide(inner)]),
-  );
-}
