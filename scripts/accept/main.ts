@@ -1,6 +1,7 @@
 import process from 'node:process';
 import { badInput } from './bad-input.ts';
 import { chaos } from './chaos.ts';
+import { deadLetters } from './dead-letters.ts';
 import { engine } from './engine.ts';
 import { failover } from './failover.ts';
 import type { Chapter } from './figures.ts';
@@ -8,6 +9,7 @@ import { firstUpload } from './first-upload.ts';
 import { largeDisk, largeS3 } from './large-file.ts';
 import { manySmall } from './many-small.ts';
 import { race } from './race.ts';
+import { reconcile } from './reconcile.ts';
 import { sameRequest } from './same-request.ts';
 import { subscribers } from './subscribers.ts';
 import { uploadCrash } from './upload-crash.ts';
@@ -28,6 +30,8 @@ const CHAPTERS: readonly Chapter[] = [
   failover,
   badInput,
   sameRequest,
+  deadLetters,
+  reconcile,
   chaos,
 ];
 

@@ -200,6 +200,19 @@ it('groups dead letters, replays and discards them', async () => {
   }
 });
 
+it('compares store, Convex and Redis', async () => {
+  expect((await sent('GET', '/v1/admin/reconcile')).status).toBe(404);
+  for (const [, body] of bodies('POST /v1/admin/reconcile')) {
+    const answer = await sent('POST', '/v1/admin/reconcile', asJson(body));
+    expect(answer.status).toBe(202);
+    const { jobId } = (await answer.json()) as { jobId: string };
+    expect((await sent('GET', `/v1/admin/reconcile/${jobId}`)).status).toBe(200);
+  }
+  expect((await sent('GET', '/v1/admin/reconcile')).status).toBe(200);
+  expect((await sent('GET', '/v1/admin/reconcile/none')).status).toBe(404);
+  expect((await sent('POST', '/v1/admin/reconcile', asJson({ repair: 'yes' }))).status).toBe(400);
+});
+
 it('answers uploads under one key once', async () => {
   const [[, body] = ['', {}]] = bodies('POST /v1/uploads');
   const keyed = (text: unknown) => ({
