@@ -38,32 +38,32 @@ async function halfUploaded() {
   const held = origin.hold(Buffer.alloc(12 * MIB, 1), 11 * MIB);
   const file = someFile({ kind: 'url', url: held.url });
   const { batchId, jobs } = await packWork(api).accept([{ lane: 'small', files: [file] }]);
-  await until(async () => (await bucket.openUploads()).includes(file.s3Key), {
+  await until(async () => (await bucket.openUploads()).length > 0, {
     within: 20_000,
     what: 'the upload to begin',
   });
-  return { batchId, jobId: jobs[0]?.jobId ?? '', file };
+  return { batchId, jobId: jobs[0]?.jobId ?? '' };
 }
 
 describe('a cancelled job', () => {
   it('that is active leaves no upload open', async () => {
     await serve();
-    const { jobId, file } = await halfUploaded();
+    const { jobId } = await halfUploaded();
     await api.producer.cancelJob(jobId);
     expect(await packWork(api).whenJob(jobId, 'completed')).toMatchObject({ error: { code: 'CANCELLED' } });
-    expect(await bucket.openUploads()).not.toContain(file.s3Key);
+    expect(await bucket.openUploads()).toEqual([]);
   });
 
   it('that another worker had begun and parked leaves no upload open either', async () => {
     const first = await serve();
-    const { batchId, jobId, file } = await halfUploaded();
+    const { batchId, jobId } = await halfUploaded();
     await first.close();
     workers.length = 0;
-    expect(await bucket.openUploads()).toContain(file.s3Key);
+    expect(await bucket.openUploads()).toHaveLength(1);
     await api.producer.cancelJob(jobId);
     await serve();
     await packWork(api).whenJob(jobId, 'completed');
     expect((await packWork(api).whenDone(batchId)).failed).toMatchObject([{ error: { code: 'CANCELLED' } }]);
-    expect(await bucket.openUploads()).not.toContain(file.s3Key);
+    expect(await bucket.openUploads()).toEqual([]);
   });
 });
