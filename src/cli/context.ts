@@ -16,6 +16,8 @@ export interface Context {
   readonly env: NodeJS.ProcessEnv;
   /** The client, by the credentials there are; it bears failures for 2 s unless told otherwise. Throws `UsageError`. */
   connect(retry?: RetryOptions): Promise<NodeClient>;
+  /** The same with the key of the stack's admin, where a stack's are used. */
+  connectAdmin(retry?: RetryOptions): Promise<NodeClient>;
 }
 
 /** Options every command takes. */

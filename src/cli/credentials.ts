@@ -8,16 +8,17 @@ export interface Credentials {
   readonly key: string;
 }
 
-const file = z.object({ apiUrl: z.string(), agentKey: z.string() });
+const file = z.object({ apiUrl: z.string(), agentKey: z.string(), adminKey: z.string().optional() });
 
 /**
  * Where the API is and the key to it: from the options, else `REELAY_API_URL` and `REELAY_KEY`, else from
- * the credentials that the embedded stack left under `REELAY_DATA`. The stack's key is only ever sent to
- * the stack's own address. Throws `UsageError`.
+ * the credentials that the embedded stack left under `REELAY_DATA`: the agent's, or for `role` `admin` the admin's. The
+ * stack's key is only ever sent to the stack's own address. Throws `UsageError`.
  */
 export async function findCredentials(
   options: { apiUrl?: string | undefined; key?: string | undefined },
   env: NodeJS.ProcessEnv,
+  role: 'agent' | 'admin' = 'agent',
 ): Promise<Credentials> {
   const apiUrl = options.apiUrl || env.REELAY_API_URL || undefined;
   const key = options.key || env.REELAY_KEY || undefined;
@@ -36,7 +37,8 @@ export async function findCredentials(
       `The key in ${path} is for ${local.apiUrl}: give the key for ${apiUrl} by --key or REELAY_KEY.`,
     );
   }
-  return { apiUrl: apiUrl ?? local.apiUrl, key: key ?? local.agentKey };
+  const own = role === 'admin' ? local.adminKey : undefined;
+  return { apiUrl: apiUrl ?? local.apiUrl, key: key ?? own ?? local.agentKey };
 }
 
 async function readLocal(path: string): Promise<z.infer<typeof file> | undefined> {

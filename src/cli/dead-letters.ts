@@ -23,8 +23,8 @@ export function deadLetters(program: Command, act: Act): void {
     .action(act(discard));
 }
 
-async function run({ connect, output, signal }: Context, { fingerprint, limit }: ListOptions): Promise<ExitCode> {
-  const client = await connect();
+async function run({ connectAdmin, output, signal }: Context, { fingerprint, limit }: ListOptions): Promise<ExitCode> {
+  const client = await connectAdmin();
   if (fingerprint !== undefined) {
     const page = await client.deadLetters.list(fingerprint, { limit, signal });
     output.result(lettersText(page.deadLetters, page.next !== undefined), page);
@@ -39,9 +39,9 @@ async function discard(
   context: Context,
   { reason, ...options }: ChoiceOptions & { reason: string },
 ): Promise<ExitCode> {
-  const { args, connect, signal } = context;
+  const { args, connectAdmin, signal } = context;
   const chosen = choiceOf(args, options);
-  const client = await connect();
+  const client = await connectAdmin();
   if (options.dryRun) return showPlan(context, await client.deadLetters.plan(chosen, { signal }), 'discard');
   const begun = await client.deadLetters.discard({ ...chosen, reason }, { signal });
   return followLetters(context, begun, {

@@ -1,6 +1,7 @@
 import type { Writable } from 'node:stream';
 import { Command, CommanderError } from 'commander';
 import { createClient, ReelayError } from '#client/node.ts';
+import type { RetryOptions } from '#client/retry.ts';
 import packageJson from '#package' with { type: 'json' };
 import { config } from './config.ts';
 import type { Act, Context, GlobalOptions } from './context.ts';
@@ -11,6 +12,7 @@ import { jobs } from './jobs.ts';
 import { createOutput } from './output.ts';
 import { reconcile } from './reconcile.ts';
 import { replay } from './replay.ts';
+import { status } from './status.ts';
 import { upload } from './upload.ts';
 import { url } from './url.ts';
 import { watch } from './watch.ts';
@@ -34,6 +36,7 @@ Credentials: --api-url and --key, else REELAY_API_URL and REELAY_KEY, else crede
 ${EXIT_CODES_HELP}
 
 Examples:
+  reelay status
   reelay upload clip.mp4 --project demo --session s1 --scene intro
   reelay upload renders/ --project demo --session s1 --scene intro --json
   reelay watch b_6mhF1kUZ2c0Yk3xqS9aT
@@ -52,15 +55,18 @@ export async function run(argv: readonly string[], terminal: Terminal): Promise<
     async function (this: Command) {
       const options = this.optsWithGlobals<GlobalOptions>();
       const output = createOutput(stdout, stderr, options.json === true);
+      const connectAs =
+        (role: 'agent' | 'admin') =>
+        async (retry: RetryOptions = { retryForMs: RETRY_FOR_MS }) =>
+          createClient({ ...(await findCredentials(options, terminal.env, role)), ...retry });
       const context: Context = {
         args: this.args,
         output,
         signal,
         base: baseOf(terminal),
         env: terminal.env,
-        async connect(retry = { retryForMs: RETRY_FOR_MS }) {
-          return createClient({ ...(await findCredentials(options, terminal.env)), ...retry });
-        },
+        connect: connectAs('agent'),
+        connectAdmin: connectAs('admin'),
       };
       try {
         // An option that the command above has too is taken by that one.
@@ -87,7 +93,7 @@ export async function run(argv: readonly string[], terminal: Terminal): Promise<
   // What every command takes; not what the one above it takes for itself.
   const visibleGlobalOptions = ({ parent }: Command) => (parent ? [...program.options] : []);
   program.configureHelp({ showGlobalOptions: true, visibleGlobalOptions });
-  for (const add of [upload, watch, jobs, url, deadLetters, replay, reconcile, config]) add(program, act);
+  for (const add of [status, upload, watch, jobs, url, deadLetters, replay, reconcile, config]) add(program, act);
   for (const command of [program, ...program.commands, ...program.commands.flatMap((one) => one.commands)]) {
     command.showHelpAfterError(`Usage: ${command.createHelp().commandUsage(command)}`);
   }

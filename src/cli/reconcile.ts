@@ -24,8 +24,8 @@ export function reconcile(program: Command, act: Act): void {
 }
 
 /** Starts one and follows it. It goes on without us when we are interrupted, which is said. */
-async function run({ connect, output, signal }: Context, options: ReconcileOptions): Promise<ExitCode> {
-  const client = await connect();
+async function run({ connectAdmin, output, signal }: Context, options: ReconcileOptions): Promise<ExitCode> {
+  const client = await connectAdmin();
   let report = await client.reconcile.start({ ...options, signal });
   output.note(`${report.jobId} ${options.repair ? 'compares and mends' : 'compares'}`);
   try {

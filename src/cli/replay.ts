@@ -16,9 +16,9 @@ export function replay(program: Command, act: Act): void {
 }
 
 async function run(context: Context, { perSecond, ...options }: ReplayOptions): Promise<ExitCode> {
-  const { args, connect, signal } = context;
+  const { args, connectAdmin, signal } = context;
   const chosen = choiceOf(args, options);
-  const client = await connect();
+  const client = await connectAdmin();
   if (options.dryRun) return showPlan(context, await client.deadLetters.plan(chosen, { signal }), 'replay');
   const begun = await client.deadLetters.replay({ ...chosen, perSecond }, { signal });
   return followLetters(context, begun, {

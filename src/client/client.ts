@@ -16,6 +16,8 @@ import {
   job,
   jobs,
   type Planned,
+  type Status,
+  status,
 } from '#answers';
 import type { AssetType, EntityRef } from '#domain';
 import { createDeadLetterCalls, type DeadLetterCalls } from './dead-letters.ts';
@@ -63,6 +65,7 @@ export type {
   JobState,
   Planned,
   Seen,
+  Status,
   TransportOptions as ClientOptions,
   UploadFile,
   UploadFileOptions,
@@ -146,6 +149,8 @@ export interface ReelayClient {
   download(assetId: string, options?: CallOptions): Promise<ReadableStream<Uint8Array>>;
   /** Whether the API and a worker serve; not being ready is an answer, not an error. */
   health(options?: CallOptions): Promise<Health>;
+  /** That, and who is cut off from what, the queues and the status outbox; for keys with the scope `admin`. */
+  status(options?: CallOptions): Promise<Status>;
 }
 
 /** Makes a client; nothing is sent before its first call. */
@@ -179,7 +184,7 @@ export function createClient(options: TransportOptions): ReelayClient {
 
 type Reads = Pick<
   ReelayClient,
-  'getBatch' | 'getJob' | 'listJobs' | 'getAsset' | 'getAssetUrl' | 'getAssetUrls' | 'listAssets' | 'health'
+  'getBatch' | 'getJob' | 'listJobs' | 'getAsset' | 'getAssetUrl' | 'getAssetUrls' | 'listAssets' | 'health' | 'status'
 >;
 
 function createReads({ read }: Transport): Reads {
@@ -199,6 +204,7 @@ function createReads({ read }: Transport): Reads {
       const page = query({ type: assetType, history, cursor, limit });
       return read(`${entity}${within}/assets${page}`, assets, {}, call);
     },
+    status: (call) => read('/v1/admin/status', status, {}, call),
     async health(call) {
       const { ready, degraded = [], missing = [] } = await read('/health/ready', health, { alsoAnswers: 503 }, call);
       return { ready, degraded, missing };
