@@ -151,13 +151,14 @@ describe('the job that ends a batch', () => {
       stuck.resolve();
       return new Promise(() => undefined);
     };
-    // Left as a crash leaves it: nothing of it is closed.
-    await startWorker(
+    const killed = await startWorker(
       { ...parts, metadata: { ...parts.metadata, commit } },
       { ...parts.config, lanes: ['maintenance'] },
     );
     await stuck.promise;
+    // Its connections end, as at a crash, and it hears of nothing. That which waits for jobs would take the call for the next.
     parts.redis.disconnect();
+    killed.close().catch(() => undefined);
     const [committed] = await api.metadata.getAssets(ids(files).slice(0, 1));
     expect(committed?.status).toBe('ready');
     expect((await api.producer.getBatch(batchId))?.state).toBe('running');

@@ -34,14 +34,12 @@ export async function execute(start: Start): Promise<void> {
   const starts = openJobStarts(parts.redis, parts.prefix, lane, job.id ?? '', token);
   let outcome: Outcome;
   try {
-    outcome = await runProcessor(start, starts);
+    outcome = await runProcessor(start, starts).finally(() => metrics.operations.dec({ operation: job.name }));
   } catch (error) {
     log.info({ err: error }, 'Job given back');
     // A lock that was lost counts like a crash: what keeps a process from renewing it is no better.
     if (error instanceof Interrupted && error.why !== 'lost') await starts.leave().catch(() => undefined);
     return giveBack(job, token);
-  } finally {
-    metrics.operations.dec({ operation: job.name });
   }
   if (outcome.end !== 'later') {
     if (job.name === 'upload') endTimer();
