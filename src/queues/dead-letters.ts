@@ -57,17 +57,27 @@ export interface DeadLetters {
 
 /** The dead letters of the lanes under `prefix`. */
 export function createDeadLetters(redis: RedisConnection, prefix: string, lanes: Lanes): DeadLetters {
-  async function* pages(chosen: ChosenLetters, from?: Place): AsyncGenerator<LetterPage, void> {
-    const { fingerprint, jobIds, failedBy } = chosen;
-    let place: Place | undefined = from ?? { lane: LANES[0] };
+  function read({ jobIds, failedBy }: ChosenLetters, { lane, at }: Place): Promise<Page> {
+    return jobIds
+      ? readNamed(redis, prefix, lane, { failedBy, jobIds, from: at })
+      : readNewest(redis, prefix, lane, { failedBy, from: at });
+  }
+
+  async function* pages(chosen: ChosenLetters, from: Place = { lane: LANES[0] }): AsyncGenerator<LetterPage, void> {
+    const { fingerprint } = chosen;
+    const isMeant = fingerprint === undefined ? () => true : ofGroup(fingerprint);
+    let place: Place | undefined = from;
+    let reading = read(chosen, place);
     while (place) {
-      const { lane, at }: Place = place;
-      const page: Page = jobIds
-        ? await readNamed(redis, prefix, lane, { failedBy, jobIds, from: at })
-        : await readNewest(redis, prefix, lane, { failedBy, from: at });
-      const letters = fingerprint === undefined ? page.letters : page.letters.filter(ofGroup(fingerprint));
+      const { lane }: Place = place;
+      const page = await reading;
       place = page.next === undefined ? laneAfter(lane) : { lane, at: page.next };
-      yield { letters, next: place };
+      if (place) {
+        // Redis reads the next page while this one is worked on; whoever stops here has no use for its failure.
+        reading = read(chosen, place);
+        reading.catch(() => undefined);
+      }
+      yield { letters: page.letters.filter(isMeant), next: place };
     }
   }
 
