@@ -3,7 +3,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { z } from 'zod';
 import type { Disk } from './disk-open.ts';
 import { parseField } from './journal.ts';
-import type { Part } from './s3-parts.ts';
+import type { Part } from './parts.ts';
 import type { Journal } from './store.ts';
 
 /** The file that a resumable put fills, of this process or gone on with from another. */

@@ -13,7 +13,7 @@ import { openObject } from './disk-read.ts';
 import { assertHeld, assertUnlocked, hashFile, publish, storeMeasured } from './disk-write.ts';
 import { isFinal, type ResumableOptions, stopOf, watchJournal } from './journal.ts';
 import { measure } from './measured.ts';
-import { createSlots, cutParts, partSizeFor } from './s3-parts.ts';
+import { createSlots, cutParts, partSizeFor } from './parts.ts';
 import type { PutOptions, Source } from './store.ts';
 import { isMissing } from './system-error.ts';
 

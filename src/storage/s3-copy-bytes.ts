@@ -8,12 +8,12 @@ import {
 import pLimit from 'p-limit';
 import { AppError } from '#errors';
 import { isFinal } from './journal.ts';
+import { partSizeFor } from './parts.ts';
 import type { Bucket } from './s3-bucket.ts';
 import { isNamed, isVanished } from './s3-errors.ts';
 import type { ObjectHeaders } from './s3-headers.ts';
 import { readUpload, type UploadRecord, uploadFields } from './s3-journal.ts';
 import { listParts, type StoredParts } from './s3-multipart.ts';
-import { partSizeFor } from './s3-parts.ts';
 import type { Abilities } from './s3-probe.ts';
 import { abortUpload } from './s3-uploads.ts';
 import type { PutOptions } from './store.ts';

@@ -6,6 +6,7 @@ import {
 } from '@aws-sdk/client-s3';
 import { AppError } from '#errors';
 import type { ResumableOptions } from './journal.ts';
+import type { Part } from './parts.ts';
 import type { Bucket } from './s3-bucket.ts';
 import type { Expected } from './s3-digest.ts';
 import { isVanished, toStoreError } from './s3-errors.ts';
@@ -19,7 +20,6 @@ import {
   type UploadRecord,
   uploadFields,
 } from './s3-journal.ts';
-import type { Part } from './s3-parts.ts';
 import type { Abilities } from './s3-probe.ts';
 import { abortUpload, listUploads } from './s3-uploads.ts';
 import type { Journal } from './store.ts';

@@ -8,11 +8,11 @@ import {
 import { Upload } from '@aws-sdk/lib-storage';
 import { stopOf } from './journal.ts';
 import { measure } from './measured.ts';
+import { digestParts, partSizeFor } from './parts.ts';
 import type { Bucket } from './s3-bucket.ts';
 import type { Digest, Expected } from './s3-digest.ts';
 import { isVanished } from './s3-errors.ts';
 import { type ObjectHeaders, objectHeaders } from './s3-headers.ts';
-import { digestParts, partSizeFor } from './s3-parts.ts';
 import type { Abilities } from './s3-probe.ts';
 import type { PutOptions, Source } from './store.ts';
 

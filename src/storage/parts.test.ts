@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { cutParts, digestParts, partSizeFor } from './parts.ts';
 import type { Digest } from './s3-digest.ts';
-import { cutParts, digestParts, partSizeFor } from './s3-parts.ts';
 
 const MIB = 1024 ** 2;
 const SIZE = 4;
