@@ -1,5 +1,6 @@
 import { AppError } from '#errors';
 import type { Metadata } from '#metadata/metadata.ts';
+import type { LiveJobs } from '#queues/live-jobs.ts';
 import { quarantineKey } from '#storage/keys.ts';
 import type { Store } from '#storage/store.ts';
 import { pairUp } from './reconcile-merge.ts';
@@ -7,14 +8,21 @@ import { type Finding, isPast, type Walk } from './reconcile-walk.ts';
 
 export interface QuarantinePorts {
   readonly store: Pick<Store, 'list' | 'head'>;
-  readonly metadata: Pick<Metadata, 'listQuarantined' | 'putQuarantined' | 'removeQuarantined'>;
+  readonly metadata: Pick<Metadata, 'scanAssets' | 'listQuarantined' | 'putQuarantined' | 'removeQuarantined'>;
+  readonly liveJobs: Pick<LiveJobs, 'upload'>;
 }
 
 const PAGE = 500;
 
 /** Objects in quarantine beside the notes of them. */
-export function quarantineWalk({ store, metadata }: QuarantinePorts): Walk {
+export function quarantineWalk({ store, metadata, liveJobs }: QuarantinePorts): Walk {
   const ownKey = (key: string) => key.slice(quarantineKey('').length);
+  /** A replay takes an object back in two steps. */
+  async function isWorkedOn(key: string): Promise<boolean> {
+    const { assets } = await metadata.scanAssets(key, { limit: 1 });
+    const row = assets.find(({ s3Key }) => s3Key === key);
+    return row !== undefined && (await liveJobs.upload(row.jobId)) === 'working';
+  }
   return {
     name: 'quarantine',
     async page(place, look) {
@@ -45,6 +53,7 @@ export function quarantineWalk({ store, metadata }: QuarantinePorts): Walk {
     async judge(suspects) {
       const found: Finding[] = [];
       for (const suspect of suspects) {
+        if (await isWorkedOn(suspect.subject)) continue;
         const isThere = (await store.head(quarantineKey(suspect.subject))) !== undefined;
         if (isThere && suspect.place === undefined)
           found.push({ class: 'unnoted-quarantine', detail: 'An object in quarantine that nobody noted.', suspect });
