@@ -5,6 +5,7 @@ import type { StagingRecords } from '#queues/staging.ts';
 import type { Store } from '#storage/store.ts';
 import { assetIdIn } from './reconcile-objects.ts';
 import { ASSETS, type Finding, isPast, type Look, partOf, STAGED, type Suspect, type Walk } from './reconcile-walk.ts';
+import { spoolingJob } from './spools.ts';
 
 export interface StagingPorts {
   readonly store: Pick<Store, 'list' | 'head' | 'deleteMany' | 'listUploads' | 'abortUpload'>;
@@ -32,7 +33,7 @@ export function stagingWalk({ store, liveJobs, staging }: StagingPorts): Walk {
     async judge(suspects, look) {
       const found: Suspect[] = [];
       for (const suspect of suspects) {
-        const isHeld = await isHeldByOwner(staging, suspect.subject, look);
+        const isHeld = await isHeldByOwner({ staging, liveJobs }, suspect.subject, look);
         if (!isHeld && isOld(await store.head(suspect.subject), look)) found.push(suspect);
       }
       if (found.length === 0) return [];
@@ -86,7 +87,7 @@ async function isWorkedOn(
   key: string,
   look: Look,
 ): Promise<boolean> {
-  if (key.startsWith(STAGED)) return isHeldByOwner(staging, key, look);
+  if (key.startsWith(STAGED)) return isHeldByOwner({ staging, liveJobs }, key, look);
   // News waits in the outbox until its row is there, so the outbox is asked first.
   if (await outbox.get(assetIdIn(key))) return true;
   const { assets } = await metadata.scanAssets(key, { limit: 1 });
@@ -94,8 +95,14 @@ async function isWorkedOn(
   return row !== undefined && (await liveJobs.upload(row.jobId)) !== 'over';
 }
 
-/** True while bytes that their owner stages have their time: whoever uses them then has a job. */
-async function isHeldByOwner(staging: StagingPorts['staging'], key: string, look: Look): Promise<boolean> {
+/** True while bytes that their owner stages have their time, whoever uses them then has a job; and while a job spools. */
+async function isHeldByOwner(
+  { staging, liveJobs }: Pick<StagingPorts, 'staging' | 'liveJobs'>,
+  key: string,
+  look: Look,
+): Promise<boolean> {
+  const jobId = spoolingJob(key);
+  if (jobId !== undefined) return (await liveJobs.upload(jobId)) === 'working';
   const stagingId = key.split('/')[1] ?? '';
   const record = stagingId.startsWith('st_') ? await staging.get(stagingId) : undefined;
   if (record?.state !== 'open' && record?.state !== 'complete') return false;

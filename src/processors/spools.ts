@@ -7,10 +7,15 @@ import type { UploadParts } from './upload.ts';
  * Where the bytes behind a URL wait if they can be read in one go only, the same for every start of the job. Undefined for
  * any other origin, and for files that share a pack: these are small.
  */
-export function spoolOf({ pack, state }: Pick<UploadParts, 'pack' | 'state'>, file: PackFile): Spool | undefined {
-  const { origin, assetId } = file;
-  if (origin.kind !== 'url' || pack.files.length > 1) return undefined;
-  return { key: stagingKey(pack.batchId, `spool-${assetId}`), journal: state.journal(`${assetId}:spool`) };
+export function spoolOf(parts: Pick<UploadParts, 'pack' | 'run' | 'state'>, file: PackFile): Spool | undefined {
+  const { pack, run, state } = parts;
+  if (file.origin.kind !== 'url' || pack.files.length > 1) return undefined;
+  return { key: stagingKey(pack.batchId, `spool-${run.jobId}`), journal: state.journal(`${file.assetId}:spool`) };
+}
+
+/** Id of the job whose spool is at `key`; undefined for other staged bytes. */
+export function spoolingJob(key: string): string | undefined {
+  return /^staging\/[^/]+\/spool-(.+)$/.exec(key)?.[1];
 }
 
 /** Ends for good what is spooled of a pack that failed or was cancelled. Its replay reads the origins again. */
