@@ -8,8 +8,8 @@ export interface WorkerBench {
   readonly origin: HeldOrigin;
   readonly api: WorkerParts;
   readonly work: ReturnType<typeof packWork>;
-  /** Parts of one more process. */
-  openParts(): Promise<WorkerParts>;
+  /** Parts of one more process, which reaches Redis at another address when `server` is given. */
+  openParts(server?: WorkerParts['server']): Promise<WorkerParts>;
   /** Starts a worker on parts of its own, some of them replaced, on all lanes unless some are named. */
   serve(own?: Partial<WorkerParts>, lanes?: WorkerParts['config']['lanes']): Promise<WorkerParts>;
   stopWorkers(): Promise<void>;
@@ -20,7 +20,7 @@ export async function openWorkerBench(): Promise<WorkerBench> {
   const origin = await startHeldOrigin();
   const env = { URL_ORIGIN_PORTS: String(origin.port), URL_ORIGIN_ALLOW_CIDRS: '127.0.0.0/8' };
   const api = await openWorkerParts({ env });
-  const openParts = () => openWorkerParts({ env, beside: api });
+  const openParts = (server = api.server) => openWorkerParts({ env, beside: { ...api, server } });
   const workers: { close(): Promise<void> }[] = [];
   return {
     ...{ origin, api, work: packWork(api), openParts },
