@@ -29,7 +29,7 @@ export const BREAKAGES: readonly Breakage[] = [
         put: 'const outcome = await commitPack(parts, stages); await storeFiles(parts, open); return outcome;',
       },
     ],
-    plan: { ...CALM, killEvery: 2_000 },
+    plan: { ...CALM, killEvery: 2_000, mostKills: 6 },
     caught: { promise: 'lost', by: /ready without its object/ },
   },
   {

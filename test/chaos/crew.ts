@@ -21,7 +21,7 @@ export interface Member {
 export interface Crew {
   readonly api: Member;
   readonly workers: readonly Member[];
-  /** Everything they said, but for those that run still. */
+  /** Everything they said; of those that run still, once it is closed. */
   readonly said: string[];
   /** Resolves when each that was to be started serves. */
   settled(): Promise<void>;
@@ -31,6 +31,10 @@ export interface Crew {
 export async function startCrew(deployment: Deployment, addresses: Addresses, workers: number): Promise<Crew> {
   const said: string[] = [];
   const starting = new Set<Promise<void>>();
+  const atEnd: (() => void)[] = [];
+  const note = (name: string, { output }: Process) => {
+    for (const line of output().split('\n')) if (line !== '') said.push(`${name} ${line}`);
+  };
 
   async function join(name: string, launch: (env: NodeJS.ProcessEnv) => Promise<Process>): Promise<Member> {
     const lines = await openLines(addresses);
@@ -42,14 +46,7 @@ export async function startCrew(deployment: Deployment, addresses: Addresses, wo
       const old = running;
       running = undefined;
       const killed = old?.kill();
-      if (old)
-        said.push(
-          ...old
-            .output()
-            .split('\n')
-            .filter(Boolean)
-            .map((line) => `${name} ${line}`),
-        );
+      if (old) note(name, old);
       await killed;
       // As a supervisor does: one that could not start is started again.
       for (let tries = 1; running === undefined; tries++) {
@@ -61,6 +58,7 @@ export async function startCrew(deployment: Deployment, addresses: Addresses, wo
       }
       last = running;
     }
+    atEnd.push(() => running && note(name, running));
     return {
       name,
       lines,
@@ -91,6 +89,7 @@ export async function startCrew(deployment: Deployment, addresses: Addresses, wo
     async close() {
       await Promise.allSettled(starting);
       await deployment.killAll();
+      for (const end of atEnd) end();
       await Promise.all([api, ...members].map(({ lines }) => closeLines(lines)));
     },
   };

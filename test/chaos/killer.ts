@@ -14,16 +14,17 @@ export const KILLS = {
 } as const;
 
 /**
- * kill -9 of one worker after another, one `everyMs`; each is started again at once. Every third kill is aimed at a
+ * kill -9 of one worker after another, one in `every` milliseconds, `most` in all; each is started again at once. Every third kill is aimed at a
  * commit, the others at uploads. What a worker was doing is read off its wires in the moment it is killed.
  */
 export async function killWorkers(
   crew: Crew,
-  { everyMs, tally, signal }: { everyMs: number; tally: Tally; signal: AbortSignal },
+  { every, most = Number.POSITIVE_INFINITY }: { every: number; most?: number | undefined },
+  { tally, signal }: { tally: Tally; signal: AbortSignal },
 ): Promise<number> {
   let kills = 0;
   let turn = 0;
-  for (let next = performance.now() + everyMs; !signal.aborted; next += everyMs) {
+  for (let next = performance.now() + every; !signal.aborted && kills < most; next += every) {
     await pause(Math.max(0, next - performance.now()), undefined, { signal }).catch(() => undefined);
     const inTurn = crew.workers.map((_, at) => crew.workers[(turn + at) % crew.workers.length] as Member);
     const victim = inTurn.find((worker) => worker.isFree());

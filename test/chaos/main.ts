@@ -48,13 +48,10 @@ const plan = {
 };
 process.stdout.write(`seed ${plan.seed}\n`);
 const rgw = await startRgw({ objectStore: 'bluestore', bytes: 4 * plan.cargo.bytes + 4 * 1024 ** 3 });
-let shown = 0;
-const onProgress = (done: number, files: number) => {
-  if (done - shown < files / 20) return;
-  shown = done;
-  process.stderr.write(`${done} of ${files} files are done\n`);
-};
-const report = await runChaos(plan, { store: rgw.env, bucket: 'chaos', onProgress }).finally(() => rgw.stop());
+const begun = performance.now();
+const tell = (what: string) =>
+  void process.stderr.write(`${((performance.now() - begun) / 1_000).toFixed(0).padStart(5)} s  ${what}\n`);
+const report = await runChaos(plan, { store: rgw.env, bucket: 'chaos', tell }).finally(() => rgw.stop());
 if (values.log !== undefined) await writeFile(values.log, `${report.said.join('\n')}\n`);
 process.stdout.write(`\n${printReport(report)}\n`);
 process.exit(isGood(report) ? 0 : 1);

@@ -12,6 +12,8 @@ export interface Plan {
   readonly workers: number;
   /** Milliseconds from one kill of a worker to the next; none when it is undefined. */
   readonly killEvery: number | undefined;
+  /** Kills of workers after which there are no more; without end unless given. */
+  readonly mostKills?: number;
   /** Kills that must be seen in mid-upload and in mid-commit. */
   readonly leastKills: { readonly upload: number; readonly commit: number };
   readonly redisKills: number;

@@ -8,6 +8,7 @@ export const SHORT: Plan = {
   cargo: { files: 200, bytes: 120 * MB, largest: 24 * MB },
   workers: 3,
   killEvery: 2_000,
+  mostKills: 9,
   leastKills: { upload: 3, commit: 1 },
   redisKills: 1,
   apiKills: 1,

@@ -38,20 +38,25 @@ export interface Ground {
   readonly bucket: string;
   /** The tree that API and workers are started from; this one unless given. */
   readonly root?: string | undefined;
-  /** Told from time to time how much is done, 0 to 1. */
-  readonly onProgress?: ((done: number, files: number) => void) | undefined;
+  /** Told what happens: faults, and how much is done. */
+  readonly tell?: ((what: string) => void) | undefined;
 }
 
 const SENDERS = 4;
 /** Part of the files that may be accepted and not done: what is sent late meets the later faults. */
 const AHEAD = 0.25;
 const LOOK_EVERY = 250;
+/** Part of the files. */
+const TELL_EACH = 0.05;
 /** Waits of jobs after the last fault are seconds; what has not come to an end by then never will. In milliseconds. */
 const QUIET_WITHIN = 120_000;
 const FINISH_WITHIN = 1_500_000;
 
 /** Uploads the plan's cargo by a real API and real workers while its faults happen, and judges what is there in the end. */
-export async function runChaos(plan: Plan, { store, bucket, root, onProgress }: Ground): Promise<ChaosReport> {
+export async function runChaos(
+  plan: Plan,
+  { store, bucket, root, tell = () => undefined }: Ground,
+): Promise<ChaosReport> {
   const judges = judgesBucket(store, bucket);
   await judges.make();
   const redis = await startRedis();
@@ -72,16 +77,18 @@ export async function runChaos(plan: Plan, { store, bucket, root, onProgress }: 
       plan.workers,
     );
     const sent: Sent = { accepted: [], refused: 0, unanswered: 0, open: 0 };
-    const tally = createTally();
+    const tally = createTally(tell);
     const steps = planFaults(plan, tally);
     const stage: Stage = { crew, redis, queues, tally, random: seededRandom(plan.seed + 1), calls: () => sent.open };
-    const progress = watchProgress(queues, sent, plan.cargo.files, over.signal, onProgress);
+    const progress = watchProgress(queues, sent, plan.cargo.files, over.signal, tell);
     const begun = performance.now();
 
     const caller = { url: () => crew.api.url(), key: deployment.agentKey };
     const killing = new AbortController();
     const kills =
-      plan.killEvery === undefined ? 0 : killWorkers(crew, { everyMs: plan.killEvery, tally, signal: killing.signal });
+      plan.killEvery === undefined
+        ? 0
+        : killWorkers(crew, { every: plan.killEvery, most: plan.mostKills }, { tally, signal: killing.signal });
     await Promise.all([
       sendAll(caller, requests, sent, { ahead: plan.cargo.files * AHEAD, progress, signal: over.signal }),
       makeFaults(steps, stage, progress, plan.cargo.files),
@@ -132,16 +139,20 @@ function watchProgress(
   { accepted }: Sent,
   files: number,
   signal: AbortSignal,
-  onProgress: Ground['onProgress'],
+  tell: (what: string) => void,
 ): Progress {
   let done = 0;
+  let told = 0;
   const look = async () => {
     while (!signal.aborted) {
       const walked = await queues.look();
       if (walked) {
         const ended = new Set(walked.flatMap(({ completed, failed }) => [...completed, ...failed]));
         done = accepted.filter(({ jobId }) => ended.has(jobId)).length;
-        onProgress?.(done, files);
+        if (done - told >= files * TELL_EACH) {
+          told = done;
+          tell(`${done} of ${files} files are done`);
+        }
       }
       await pause(LOOK_EVERY);
     }

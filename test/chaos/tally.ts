@@ -16,7 +16,8 @@ export interface Tally {
   lines(): FaultLine[];
 }
 
-export function createTally(): Tally {
+/** `tell` hears of those that hit. */
+export function createTally(tell: (what: string) => void): Tally {
   const lines = new Map<string, { fault: string; hit: string; planned: number; hits: number; least: number }>();
   return {
     expect: (fault, hit, least) => void lines.set(fault, { fault, hit, least, planned: 0, hits: 0 }),
@@ -25,6 +26,7 @@ export function createTally(): Tally {
       if (!line) throw new Error(`Nobody expected ${fault}.`);
       line.planned += 1;
       line.hits += hits;
+      if (hits > 0) tell(`${fault}: ${hits} hit`);
     },
     lines: () => [...lines.values()],
   };
