@@ -1,7 +1,8 @@
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import express from 'express';
+import express, { type RequestHandler } from 'express';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { authenticated, createAccess } from '#api/auth.ts';
 import { correlate } from '#api/correlation.ts';
@@ -156,21 +157,51 @@ describe('cancelling over HTTP', () => {
 });
 
 /** Streams of a process of their own, within `limits`, at the time `clock` tells. */
-async function serveStreams(limits: StreamLimits, clock: () => number = Date.now) {
+async function serveStreams(limits: StreamLimits, clock: () => number = Date.now, before?: RequestHandler) {
   const { producer, metadata } = api;
   const app = express();
   app.use(correlate(createLogger({ logLevel: 'silent' }, 'api')));
   const access = createAccess({ metadata, clock, verifyViewer: async () => undefined });
   const closing = new AbortController();
+  if (before) app.use(before);
   app.get('/:jobId', authenticated(access), jobEvents({ producer, closing: closing.signal, clock }, access, limits));
   app.use(answerError);
   const serving = await serve(app, { host: '127.0.0.1', port: 0 });
-  const follow = (jobId: string, key: string) =>
-    fetch(`http://127.0.0.1:${serving.port}/${jobId}`, { headers: { authorization: `Bearer ${key}` } });
+  const follow = (jobId: string, key: string, signal: AbortSignal | null = null) =>
+    fetch(`http://127.0.0.1:${serving.port}/${jobId}`, { headers: { authorization: `Bearer ${key}` }, signal });
   return { closing, serving, follow };
 }
 
 describe('streams of one process', () => {
+  it('take no place for a reader that left before it was known who it is', async () => {
+    const arrived = Promise.withResolvers<void>();
+    const left = Promise.withResolvers<void>();
+    let requests = 0;
+    const { serving, follow } = await serveStreams(
+      { streams: 1, perCaller: 1, heartbeatMs: 20 },
+      Date.now,
+      async (_req, res, next) => {
+        requests += 1;
+        if (requests > 1) return next();
+        arrived.resolve();
+        await once(res, 'close');
+        next();
+        left.resolve();
+      },
+    );
+    const [key, { jobId, held }] = await Promise.all([api.key(), heldJob()]);
+    const leaving = new AbortController();
+    const gone = follow(jobId, key, leaving.signal).catch(() => undefined);
+    await arrived.promise;
+    leaving.abort();
+    await Promise.all([gone, left.promise]);
+    const events = readEvents(await follow(jobId, key));
+    await readTo(events, ({ event }) => event === 'job');
+    held.release();
+    await readTo(events, ({ event }) => event === 'end');
+    await serving.close();
+  });
+
   it('leave places to others, and end with the right to read them', async () => {
     const start = Date.now();
     let passed = 0;

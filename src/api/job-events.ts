@@ -34,6 +34,8 @@ export function jobEvents(
   const places = createPlaces(limits);
   return async (req, res) => {
     const { jobId } = parse(jobParams, req.params);
+    // A reader that left before it was known who it is: its place would never be given back.
+    if (res.closed) return;
     const leave = places.take(callerOf(res));
     const gone = new AbortController();
     res.once('close', () => {
