@@ -41,6 +41,6 @@ export function describeExamination(getBucket: () => TestBucket): void {
       expect(await run({ S3_SSE: 'AES256' })).toEqual([expect.stringMatching(/^error: .* asked for AES256/)]);
       expect(await run({ NODE_EXTRA_CA_CERTS: '' })).toEqual([expect.stringMatching(/^error: .*certificate/)]);
       await cli.close();
-    });
+    }, 90_000);
   });
 }

@@ -1,5 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { buffer } from 'node:stream/consumers';
+import { once } from 'node:events';
+import { request } from 'node:http';
+import { buffer, text } from 'node:stream/consumers';
 import { afterEach, describe, expect, test } from 'vitest';
 import { AppError } from '#errors';
 import type { PutOptions } from '#storage/store.ts';
@@ -64,6 +66,21 @@ export function describeMultipart(getBucket: () => TestBucket): void {
       const facts = await store.put(key, source, { ...video, journal: memoryJournal() });
       expect(facts).toMatchObject({ checksum: sha256(bytes), verifiedBy: 'etag' });
       expect(partsSent(proxy).toSorted()).toEqual([1, 2, 3, 4, 5, 6]);
+      await expectWhole(key);
+    });
+
+    test('one whose beginning was answered to nobody is dropped once the file is stored', async () => {
+      let begun = 0;
+      const { store } = await through(async ({ method, headers }, url, response) => {
+        if (method !== 'POST' || !url.searchParams.has('uploads') || begun++ > 0) return false;
+        const [answer] = await once(request(url, { method, headers }).end(), 'response');
+        await text(answer);
+        response.destroy();
+        return true;
+      });
+      const key = newKey();
+      await store.put(key, source, { ...video, journal: memoryJournal() });
+      expect(begun).toBe(2);
       await expectWhole(key);
     });
 
