@@ -1,9 +1,11 @@
 import process from 'node:process';
 import { badInput } from './bad-input.ts';
 import { chaos } from './chaos.ts';
+import { convexAway } from './convex-away.ts';
 import { deadLetters } from './dead-letters.ts';
 import { engine } from './engine.ts';
 import { failover } from './failover.ts';
+import { failureVisible } from './failure-visible.ts';
 import type { Chapter } from './figures.ts';
 import { firstUpload } from './first-upload.ts';
 import { largeDisk, largeS3 } from './large-file.ts';
@@ -30,8 +32,10 @@ const CHAPTERS: readonly Chapter[] = [
   failover,
   badInput,
   sameRequest,
+  failureVisible,
   deadLetters,
   reconcile,
+  convexAway,
   chaos,
 ];
 
