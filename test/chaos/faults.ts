@@ -21,6 +21,8 @@ export type Fault = (stage: Stage) => Promise<void>;
 
 /** A Redis that is killed stays away this long before it is started again, in milliseconds. */
 const REDIS_AWAY = 1_000;
+/** A fault waits this long for a moment in which it hits, in milliseconds. */
+const FIND_WITHIN = 20_000;
 const LOOK_EVERY = 5;
 
 const everyone = ({ api, workers }: Crew): Member[] => [api, ...workers];
@@ -35,7 +37,7 @@ async function moment(condition: () => boolean | Promise<boolean>, within: numbe
 
 /** kill -9 of Redis, with jobs active; started again on what it had on disk. */
 export const killRedis: Fault = async ({ redis, queues, tally }) => {
-  const busy = await moment(async () => ((await queues.look()) ?? []).some(({ active }) => active > 0), 5_000);
+  const busy = await moment(async () => ((await queues.look()) ?? []).some(({ active }) => active > 0), FIND_WITHIN);
   await redis.kill();
   tally.happened('Redis killed', busy ? 1 : 0);
   await pause(REDIS_AWAY);
@@ -44,7 +46,7 @@ export const killRedis: Fault = async ({ redis, queues, tally }) => {
 
 /** kill -9 of the API, with requests of its callers open. */
 export const killApi: Fault = async ({ crew, tally, calls }) => {
-  const busy = await moment(() => calls() > 0, 5_000);
+  const busy = await moment(() => calls() > 0, FIND_WITHIN);
   const replaced = crew.api.replace();
   tally.happened('API killed', busy ? 1 : 0);
   await replaced;
@@ -57,7 +59,7 @@ export const cut =
     const lines = everyone(crew).map((member) => member.lines[dependency]);
     const isBusy = () =>
       lines.some((line) => line.inFlight().some((request) => isUploading(request) || isCommit(request)));
-    await moment(isBusy, 5_000);
+    await moment(isBusy, FIND_WITHIN);
     const broken = lines.flatMap((line) => line.inFlight()).length;
     await Promise.all(lines.map((line) => line.cut()));
     await pause(ms);
@@ -73,7 +75,7 @@ export const reset =
   async ({ crew, tally }) => {
     const lines = everyone(crew).map((member) => member.lines[dependency]);
     const mutating = () => lines.flatMap((line) => line.inFlight().filter(({ head }) => MUTATES[dependency](head)));
-    await moment(() => mutating().length > 0, 5_000);
+    await moment(() => mutating().length > 0, FIND_WITHIN);
     tally.happened(`${dependency} reset`, mutating().length);
     for (const line of lines) line.reset();
   };
@@ -100,7 +102,7 @@ export const partition =
     if (!worker) return tally.happened('worker partitioned', 0);
     await worker.hold(async () => {
       const under = () => DEPENDENCIES.flatMap((name) => worker.lines[name].inFlight());
-      const busy = await moment(() => under().some(isUploading), 5_000);
+      const busy = await moment(() => under().some(isUploading), FIND_WITHIN);
       for (const name of DEPENDENCIES) worker.lines[name].stall();
       tally.happened('worker partitioned', busy ? 1 : 0);
       await pause(ms);

@@ -70,15 +70,18 @@ export function planFaults(plan: Plan, tally: Tally): Step[] {
     if (plan.answersLost > 0) tally.expect(`${name} answers lost`, 'after it had acted', plan.answersLost);
     if (plan.answersLost > 0) add(1, loseAnswers(name, plan.answersLost));
   }
-  return inSeededOrder(faults, seededRandom(plan.seed)).map((fault, at) => ({
+  return inSeededOrder(faults, seededRandom(plan.seed), isEarly).map((fault, at) => ({
     at: FIRST + ((LAST - FIRST) * at) / faults.length,
     fault,
   }));
 }
 
-function inSeededOrder<T>(items: readonly T[], random: () => number): T[] {
+/** While its caller still sends. */
+const isEarly = (fault: Fault) => fault === killApi;
+
+function inSeededOrder<T>(items: readonly T[], random: () => number, isEarly: (item: T) => boolean): T[] {
   return items
-    .map((item) => ({ item, place: random() }))
+    .map((item) => ({ item, place: random() * (isEarly(item) ? 0.5 : 1) }))
     .sort((a, b) => a.place - b.place)
     .map(({ item }) => item);
 }

@@ -4,7 +4,10 @@ const SHOWN = 5;
 
 /** True when enough faults hit and every promise was kept. */
 export function isGood({ faults, verdicts }: ChaosReport): boolean {
-  return faults.every(({ hits, least }) => hits >= least) && verdicts.every(({ broken }) => broken.length === 0);
+  return (
+    faults.every(({ hits, least }) => hits >= least) &&
+    verdicts.every(({ broken, forgiven }) => forgiven || broken.length === 0)
+  );
 }
 
 /** The table of faults, and that of promises with the first of what broke each. */
@@ -20,8 +23,8 @@ export function printReport(report: ChaosReport): string {
       row(fault, planned, hits, least, `${hit}${hits < least ? '   TOO FEW' : ''}`),
     ),
     '',
-    ...report.verdicts.flatMap(({ promise, broken }) => [
-      `${promise.padEnd(36)} ${String(broken.length).padStart(6)}${broken.length > 0 ? '   BROKEN' : ''}`,
+    ...report.verdicts.flatMap(({ promise, broken, forgiven }) => [
+      `${promise.padEnd(36)} ${String(broken.length).padStart(6)}${broken.length > 0 ? (forgiven ? '   left to reconciliation' : '   BROKEN') : ''}`,
       ...broken.slice(0, SHOWN).map((what) => `    ${what}`),
     ]),
     '',
