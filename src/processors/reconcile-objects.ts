@@ -16,7 +16,7 @@ export interface ObjectPorts extends RepairPorts {
   readonly storedFiles: Pick<StoredFiles, 'get'>;
 }
 
-const PAGE = 1_000;
+const PAGE = 500;
 const JUDGED_AT_ONCE = 8;
 
 /** Objects of assets beside the rows of assets. One finding a key. */
