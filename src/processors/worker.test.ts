@@ -191,6 +191,23 @@ describe('a running job', () => {
     expect(await producer.getJob(JOB)).toMatchObject({ state: 'waiting', attempts: 0 });
   });
 
+  it('that comes to a good place when it is asked to park is not aborted', async () => {
+    const started = Promise.withResolvers<void>();
+    let aborted: boolean | undefined;
+    serve(async (_pack, run) => {
+      started.resolve();
+      await new Promise((resolve) => run.park.addEventListener('abort', resolve, { once: true }));
+      aborted = run.signal.aborted;
+      await run.facts.write({ place: 'noted' });
+      throw run.park.reason;
+    });
+    await add();
+    await started.promise;
+    await worker.close(60_000);
+    expect(aborted).toBe(false);
+    expect(await producer.getJob(JOB)).toMatchObject({ state: 'waiting', attempts: 0 });
+  });
+
   it('cannot write its facts and is aborted once its lock is gone', async () => {
     const { processor, started } = untilAborted();
     serve(processor);
