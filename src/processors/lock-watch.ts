@@ -2,7 +2,7 @@ import type { Worker } from 'bullmq';
 import { Interrupted } from './run.ts';
 
 /** Watches the locks of the jobs that run. A worker whose lock is gone learns nothing by itself. */
-export interface LockWatch {
+interface LockWatch {
   /** Begins to watch a job that was taken just now. The signal is aborted with `Interrupted` once its lock is gone. */
   hold(jobId: string): AbortSignal;
   letGo(jobId: string): void;
