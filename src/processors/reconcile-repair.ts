@@ -5,12 +5,14 @@ import type { AssetRow, Metadata } from '#metadata/metadata.ts';
 import type { Batches, FileEnd } from '#queues/batches.ts';
 import type { FollowUps } from '#queues/follow-ups.ts';
 import type { LiveJobs } from '#queues/live-jobs.ts';
+import type { Repair } from '#queues/reconcile-reports.ts';
+import type { Reopening } from '#queues/reopening.ts';
 import type { Store } from '#storage/store.ts';
 import { type CommitPorts, commitStored } from './commit-stored.ts';
 import type { Finding, Look, Plan } from './reconcile-walk.ts';
 import { missingObject, type WithdrawPorts, withdraw } from './withdraw.ts';
 
-export interface RepairPorts extends CommitPorts, WithdrawPorts, Pick<FollowUps, 'endBatch' | 'recount'> {
+export interface RepairPorts extends CommitPorts, WithdrawPorts, Reopening, Pick<FollowUps, 'endBatch' | 'recount'> {
   readonly store: CommitPorts['store'] & Pick<Store, 'get' | 'head' | 'quarantine'>;
   readonly metadata: WithdrawPorts['metadata'] & Pick<Metadata, 'getAssets' | 'applyStatuses'>;
   readonly batches: Pick<Batches, 'finish'>;
@@ -34,11 +36,13 @@ export async function repairObject(ports: RepairPorts, finding: Finding, look: L
       return quarantineOrphan(ports, finding, row, look, plan);
     case 'missing-object':
       await plan('marked');
-      return takeOut(ports, row, missingObject(key), look);
+      await takeOut(ports, row, missingObject(key), look);
+      return startAgain(ports, finding, plan, 'marked');
     case 'size-mismatch':
     case 'checksum-mismatch':
       await plan('marked', 'quarantined');
-      return takeOut(ports, row, errorOf(MISMATCH[finding.class], finding), look);
+      await takeOut(ports, row, errorOf(MISMATCH[finding.class], finding), look);
+      return startAgain(ports, finding, plan, 'marked', 'quarantined');
     case 'stuck-status':
       if (!row) return;
       await plan('marked');
@@ -56,6 +60,13 @@ async function takeOut(ports: RepairPorts, row: AssetRow | undefined, error: Err
   const unfit = { assetId, s3Key, checksum, project: entity.project, error };
   await withdraw(ports, [unfit], { name: 'reconcile', jobId: look.jobId });
   await ports.recount(entity.project, entity.session);
+}
+
+/** Has the job that brought the file do so again, while it is there. */
+async function startAgain(ports: RepairPorts, { suspect }: Finding, plan: Plan, ...done: Repair[]): Promise<void> {
+  const { jobId, assetId } = suspect;
+  if (jobId === undefined || assetId === undefined) return;
+  if (await ports.reopenFiles(jobId, [assetId])) await plan(...done, 'reenqueued');
 }
 
 /** Makes a file ready whose bytes are whole. False when they are not what its row says, or Convex refuses them. */

@@ -1,3 +1,5 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { UnrecoverableError, Worker } from 'bullmq';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { AppError } from '#errors';
@@ -29,9 +31,9 @@ afterAll(async () => {
 });
 
 /** A worker that leaves uploads alone, so that they wait. */
-async function serve(own: Partial<WorkerParts> = {}): Promise<void> {
+async function serve(own: Partial<WorkerParts> = {}, lanes: WorkerParts['config']['lanes'] = ['maintenance']) {
   const beside = { ...(await openWorkerParts({ beside: parts })), ...own };
-  workers.push(await startWorker(beside, { ...parts.config, lanes: ['maintenance'] }));
+  workers.push(await startWorker(beside, { ...parts.config, lanes }));
 }
 
 async function ask(order: { prefix?: string; repair?: boolean } = {}): Promise<string> {
@@ -155,6 +157,21 @@ test('a dead letter whose row does not say so tells it, and keeps its bytes', as
   expect(found(report)).toEqual({ ...nothing, 'stuck-status': [dead.s3Key, facts.s3Key].toSorted() });
   expect(await rowOf(dead.s3Key)).toMatchObject({ status: 'error', error: { code: 'STORE_REJECTED' } });
   expect(await parts.store.head(staged)).toBeDefined();
+});
+
+test('a file whose object is gone is uploaded again by its job', async () => {
+  const work = packWork(parts);
+  const path = join(parts.dir, 'again.py');
+  await writeFile(path, 'print(1)');
+  await serve({}, ['small', 'maintenance']);
+  const file = someFile({ kind: 'path', path });
+  const { batchId } = await work.accept([{ lane: 'small', files: [file] }], { createdAt: faults.at });
+  await work.whenDone(batchId);
+  await parts.store.deleteMany([file.s3Key]);
+  const { classes } = await reconcile({ repair: true, prefix: file.s3Key });
+  expect(classes['missing-object'].repaired).toEqual({ marked: 1, reenqueued: 1 });
+  expect(await work.whenRow(file.assetId, 'ready')).toMatchObject({ version: 1 });
+  expect(await parts.store.head(file.s3Key)).toBeDefined();
 });
 
 test('a run that is cut off while it repairs goes on, and counts everything once', async () => {

@@ -17,6 +17,7 @@ import { createOpenBatches } from '#queues/open-batches.ts';
 import { createPendingPacks } from '#queues/pending-packs.ts';
 import type { Producer } from '#queues/producer.ts';
 import { createReconcileReports } from '#queues/reconcile-reports.ts';
+import { createReopening } from '#queues/reopening.ts';
 import { keepSchedules, schedulesOf } from '#queues/schedules.ts';
 import { createScrubState } from '#queues/scrub-state.ts';
 import { createStoredFiles } from '#queues/stored-files.ts';
@@ -97,7 +98,15 @@ export async function startWorker(parts: WorkerPorts, config: Config): Promise<{
     }),
     reconcile: reconcileProcessor({
       walks: reconcileWalks(
-        { ...shared, ...followUps, audit, liveJobs, urlCache: parts.urlCache, staging: producer.staging },
+        {
+          ...shared,
+          ...followUps,
+          audit,
+          liveJobs,
+          urlCache: parts.urlCache,
+          staging: producer.staging,
+          ...createReopening(redis, prefix, producer.lanes),
+        },
         producer.lanes,
       ),
       reports: createReconcileReports(redis, prefix, producer.lanes.maintenance),
