@@ -16,8 +16,8 @@ import { later, waitAfterFailure } from './settling.ts';
 
 /** Wait before a job is taken again whose last run here has not unwound, in milliseconds. */
 const RETAKEN_WAIT = 1_000;
-/** A dead worker's jobs go on within 10 s. */
-const LOCKS = { lockDuration: 10_000, stalledInterval: 5_000 };
+/** A dead worker's jobs go on within 12 s: its locks end after 5 to 10 s, and are looked for every 2 s. */
+const LOCKS = { lockDuration: 10_000, stalledInterval: 2_000 };
 /** Crashes are not failures: BullMQ must not count them. We do, in `queues/job-starts.ts`. */
 const UNCOUNTED = 1_000_000;
 /** What of a shutdown's grace is left for jobs to unwind in once they are aborted, in milliseconds. */
