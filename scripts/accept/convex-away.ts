@@ -155,7 +155,7 @@ function whenAllReady(scene: Scene, assetIds: readonly string[]): Promise<AssetR
       const rows = await rowsOf(scene, assetIds);
       return rows.length === assetIds.length && rows.every(({ status }) => status === 'ready') ? rows : undefined;
     },
-    { within: 300_000, what: 'all to be ready', every: 200 },
+    { within: 300_000, what: 'all to be ready', every: 1_000 },
   );
 }
 
