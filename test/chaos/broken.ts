@@ -21,7 +21,7 @@ export const BREAKAGES: readonly Breakage[] = [
       {
         file: 'src/processors/upload.ts',
         find: 'const stages = await storeFiles(parts, open);',
-        put: `const stages = open.map((file) => ({ file, stored: { s3Key: file.s3Key, size: file.size, checksum: file.checksum } }));`,
+        put: `const stages = open.map((file) => ({ file, stored: { s3Key: file.s3Key, size: file.size, checksum: file.checksum, verifiedBy: 'checksum' } }));`,
       },
       {
         file: 'src/processors/upload.ts',
