@@ -12,8 +12,8 @@ export interface Abilities {
   readonly md5Etag: boolean;
 }
 
-/** Keys under it are the adapter's own, and short-lived. */
-export const PROBE_PREFIX = '.reelay/probe-';
+/** Keys under it are the adapter's own, and short-lived; what a crash leaves there ends like other bytes in staging. */
+export const PROBE_PREFIX = 'staging/probe-';
 
 /** Finds out once what the store can do, at the first call; asks again after a failure. */
 export function createProbe(bucket: Bucket): () => Promise<Abilities> {

@@ -28,7 +28,7 @@ export function judge(evidence: Evidence): Verdict[] {
   const rows = new Map(convex.assets.map((row) => [row.assetId, row]));
   const named = new Set(convex.assets.map(({ s3Key }) => s3Key));
   const keys = [...objects.keys()];
-  const strays = keys.filter((key) => key.startsWith('staging/') || key.startsWith('.reelay/probe-'));
+  const strays = keys.filter((key) => key.startsWith('staging/'));
   return [
     { promise: 'lost', broken: accepted.flatMap((one) => lost(one, rows, objects)) },
     { promise: 'checksum differences', broken: accepted.flatMap((one) => differs(one, rows, objects)) },
