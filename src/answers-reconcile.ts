@@ -9,6 +9,7 @@ const findings = z.object({
     .record(z.string(), z.int())
     .describe('What was done about them: `adopted`, `quarantined`, `marked`, `deleted` and others, with how often.'),
   failed: count('Repairs that failed; the next run finds the same again.'),
+  held: count('Not mended since there were so many: asked for with `force`, they are.'),
   examples: z
     .array(
       z.object({
@@ -28,6 +29,7 @@ export const reconcileReport = z
     state: z.enum(['waiting', 'running', 'done', 'failed']).describe('One runs at a time; others wait for it.'),
     prefix: z.string().describe('Begin of the keys that it is about; all when empty.'),
     repair: z.boolean(),
+    force: z.boolean().describe('Whether it mends what is held back otherwise.'),
     requestedBy: z.string().describe('Id of the key that asked for it, or `schedule`.'),
     requestedAt: time('When it was asked for.'),
     startedAt: time('When it began.').optional(),

@@ -15,17 +15,17 @@ export function adminReconcile(router: Router, ports: ApiPorts, access: Access):
     next();
   };
   const post: RequestHandler = async (req, res) => {
-    const { prefix, repair } = parse(reconcileBody, req.body);
+    const { prefix, repair, force } = parse(reconcileBody, req.body);
     const { kind, id } = callerOf(res);
     // Before the deed: whoever asks for it twice has two of them.
     await audit.record({
       actor: { kind, id },
       action: 'reconcile.start',
       target: prefix === '' ? 'everything' : prefix,
-      details: { prefix, repair },
+      details: { prefix, repair, force },
       correlationId: correlationIdOf(res),
     });
-    const report = await producer.reconciles.start({ prefix, repair, requestedBy: id, requestedAt: clock() });
+    const report = await producer.reconciles.start({ prefix, repair, force, requestedBy: id, requestedAt: clock() });
     res.status(202).json(report);
   };
   const latest: RequestHandler = async (_req, res) => {

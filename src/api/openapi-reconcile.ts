@@ -4,7 +4,7 @@ import { JSON_ERRORS, json, jsonBodyOf, type Routes } from './openapi-operation.
 import { reconcileBody, reconcileParams } from './schemas-reconcile.ts';
 
 const requestedAt = 1_795_176_419_000;
-const order = { prefix: 'projects/demo/', repair: true, requestedBy: 'k_admin', requestedAt };
+const order = { prefix: 'projects/demo/', repair: true, force: false, requestedBy: 'k_admin', requestedAt };
 const WAITING: ReconcileReport = reconcileReport.parse(newReport('r_q1W0dXb2kYzZk3oP9sQv', order));
 const DONE: ReconcileReport = {
   ...WAITING,
@@ -13,7 +13,7 @@ const DONE: ReconcileReport = {
   classes: {
     ...WAITING.classes,
     'missing-object': {
-      ...{ found: 1, repaired: { marked: 1 }, failed: 0 },
+      ...{ found: 1, repaired: { marked: 1 }, failed: 0, held: 0 },
       examples: [
         {
           subject: 'projects/demo/sessions/s1/scenes/scene-1/video_chunk/a_mmY7n7yTC3B2Mzvu1Ezz/clip.mp4',
@@ -31,7 +31,7 @@ export const reconcileRoutes: Routes = {
   'POST /v1/admin/reconcile': {
     id: 'reconcile',
     summary: 'Compare store, Convex and Redis, and bring in order what differs',
-    description: `A job goes through them and says what it found by class: ${FINDING_CLASSES.map((name) => `\`${name}\``).join(', ')}. One runs at a time. It touches nothing that is younger than an hour, nor what a job works on. The audit keeps who asked, and each repair.`,
+    description: `A job goes through them and says what it found by class: ${FINDING_CLASSES.map((name) => `\`${name}\``).join(', ')}. One runs at a time. It touches nothing that is younger than an hour, nor what a job works on. A class of which more than 100 and a tenth of all was found is held back unless \`force\` is true. The audit keeps who asked, and each repair.`,
     scope: 'admin',
     body: jsonBodyOf(reconcileBody, {
       'only tell': {},

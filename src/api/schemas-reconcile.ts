@@ -7,6 +7,10 @@ export const reconcileBody = z.strictObject({
     .default('')
     .describe('Begin of the keys that it is about: `projects/p1/`, for example. All when it is left out.'),
   repair: z.boolean().default(false).describe('Brings in order what differs; else it is only told.'),
+  force: z
+    .boolean()
+    .default(false)
+    .describe('Mends also what is held back: a class of which more was found than damage explains.'),
 });
 
 export const reconcileParams = z.object({

@@ -8,6 +8,7 @@ import { count, table } from './output.ts';
 interface ReconcileOptions {
   readonly prefix?: string;
   readonly repair?: boolean;
+  readonly force?: boolean;
 }
 
 const EVERY = 500;
@@ -20,6 +21,7 @@ export function reconcile(program: Command, act: Act): void {
     .description('compare store, Convex and Redis, and tell what differs')
     .option('--prefix <keys>', 'only of keys that begin so: projects/p1/, for example')
     .option('--repair', 'bring in order what differs')
+    .option('--force', 'with --repair: also a class of which so much was found that it is held back')
     .action(act(run));
 }
 
@@ -40,9 +42,12 @@ async function run({ connectAdmin, output, signal }: Context, options: Reconcile
   return report.state === 'done' && !isOpen(report) ? EXIT.ok : EXIT.failed;
 }
 
+const HELD =
+  'So much is rather another bucket, deployment or Redis than damage, and was left as it is. Check those; to mend it all the same: --repair --force';
+
 /** True while something differs that was not mended. */
 function isOpen({ repair, classes }: ReconcileReport): boolean {
-  return Object.values(classes).some(({ found, failed }) => (repair ? failed > 0 : found > 0));
+  return Object.values(classes).some(({ found, failed, held }) => (repair ? failed + held > 0 : found > 0));
 }
 
 function textOf({ jobId, state, error, scanned, classes }: ReconcileReport): string {
@@ -55,13 +60,16 @@ function textOf({ jobId, state, error, scanned, classes }: ReconcileReport): str
       .map(([repair, times]) => `${times} ${repair}`)
       .join(', ') || '-',
     String(one.failed),
+    String(one.held),
   ]);
   const examples = found.flatMap(([, one]) =>
     one.examples.slice(0, SHOWN).map(({ subject, detail, error }) => {
       return `${subject}\n  ${detail}${error ? ` Not mended: ${error.code}: ${error.message}` : ''}`;
     }),
   );
-  const told = found.length === 0 ? ['Nothing differs.'] : [table([['CLASS', 'FOUND', 'DONE', 'FAILED'], ...rows])];
+  const told =
+    found.length === 0 ? ['Nothing differs.'] : [table([['CLASS', 'FOUND', 'DONE', 'FAILED', 'HELD'], ...rows])];
+  const held = found.some(([, one]) => one.held > 0) ? [HELD] : [];
   const failure = state === 'failed' ? [`${jobId} failed: ${error?.message ?? ''}`] : [];
-  return [looked, ...told, ...examples, ...failure].join('\n');
+  return [looked, ...told, ...held, ...examples, ...failure].join('\n');
 }

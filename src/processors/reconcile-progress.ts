@@ -51,24 +51,25 @@ export function progressIn(facts: JobFacts): ProgressFacts {
   };
 }
 
-/** The report with what a page brought. `mended` has an item a finding when it was repaired. */
+/** The report with what a page brought. What `mended` does not have was held back, when there was anything to be mended. */
 export function withPage(
   report: ReconcileReport,
   { findings, page }: OpenPage,
-  mended: readonly (Mended | undefined)[],
+  mended: ReadonlyMap<Finding, Mended>,
 ): ReconcileReport {
   const scanned: Record<Scanned, number> = { ...report.scanned };
   for (const [name, count] of Object.entries(page.scanned)) scanned[name as Scanned] += count;
   const classes: Record<FindingClass, ReconcileReport['classes'][FindingClass]> = { ...report.classes };
-  for (const [at, finding] of findings.entries()) {
-    const { found, repaired, failed, examples } = classes[finding.class];
-    const { repairs = [], error } = mended[at] ?? {};
+  for (const finding of findings) {
+    const { found, repaired, failed, held, examples } = classes[finding.class];
+    const { repairs = [], error } = mended.get(finding) ?? {};
     const { subject, assetId } = finding.suspect;
     const example = { subject, ...(assetId !== undefined && { assetId }), detail: finding.detail, error };
     classes[finding.class] = {
       found: found + 1,
       repaired: error ? repaired : withRepairs(repaired, repairs),
       failed: failed + (error ? 1 : 0),
+      held: held + (report.repair && !mended.has(finding) ? 1 : 0),
       examples: examples.length < EXAMPLES ? [...examples, example] : examples,
     };
   }

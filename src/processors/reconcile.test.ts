@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises';
+import { rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UnrecoverableError, Worker } from 'bullmq';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
@@ -36,9 +36,9 @@ async function serve(own: Partial<WorkerParts> = {}, lanes: WorkerParts['config'
   workers.push(await startWorker(beside, { ...parts.config, lanes }));
 }
 
-async function ask(order: { prefix?: string; repair?: boolean } = {}): Promise<string> {
-  const { prefix = '', repair = false } = order;
-  const asked = { prefix, repair, requestedBy: 'k', requestedAt: Date.now() };
+async function ask(order: { prefix?: string; repair?: boolean; force?: boolean } = {}): Promise<string> {
+  const { prefix = '', repair = false, force = false } = order;
+  const asked = { prefix, repair, force, requestedBy: 'k', requestedAt: Date.now() };
   return (await parts.producer.reconciles.start(asked)).jobId;
 }
 const whenOver = (jobId: string): Promise<ReconcileReport> =>
@@ -220,4 +220,27 @@ test('a prefix leaves out what is not under it', async () => {
   const { 'missing-object': missing = [], 'stale-staging': staging } = found(await reconcile({ prefix: folder }));
   expect(missing).toContain(other);
   expect(staging).toEqual([]);
+});
+
+test('what looks like another bucket is told and left alone, unless forced', async () => {
+  const { metadata, redis, dir } = parts;
+  const many = openFaults({ metadata, redis, prefix: 'worker', storeDir: `${dir}/store`, hasty: true });
+  await many.sound(101, { project: 'away', session: 's', scene: 'c' });
+  const folder = join(dir, 'store/objects/projects/away');
+  await rename(folder, join(dir, 'elsewhere'));
+  await serve();
+
+  const prefix = 'projects/away/';
+  const missing = async (order: object) => (await reconcile({ prefix, ...order })).classes['missing-object'];
+  expect(await missing({ repair: true })).toMatchObject({ found: 101, repaired: {}, failed: 0, held: 101 });
+  expect(await missing({})).toMatchObject({ found: 101, held: 0 });
+  await rename(join(dir, 'elsewhere'), folder);
+  expect(await missing({ repair: true })).toMatchObject({ found: 0 });
+
+  await rename(folder, join(dir, 'elsewhere'));
+  expect(await missing({ repair: true, force: true })).toMatchObject({
+    found: 101,
+    repaired: { marked: 101 },
+    held: 0,
+  });
 });

@@ -3,6 +3,7 @@ import type { AuditLog } from '#metadata/audit-log.ts';
 import { LockLostError } from '#queues/job-facts.ts';
 import { newReport, type ReconcileOrder, type ReconcileReports, type Repair } from '#queues/reconcile-reports.ts';
 import { toJobError } from '#queues/redis-errors.ts';
+import { heldBack } from './reconcile-brake.ts';
 import {
   type Mended,
   type OpenPage,
@@ -74,7 +75,8 @@ async function begin(
   facts: ProgressFacts,
 ): Promise<Progress> {
   const earlier = await facts.read();
-  if (earlier) return { ...earlier, report: { ...earlier.report, state: 'running', error: undefined } };
+  if (earlier)
+    return { ...earlier, report: { ...earlier.report, state: 'running', error: undefined, finishedAt: undefined } };
   const report = { ...newReport(jobId, order), state: 'running', startedAt: now() } as const;
   // Nobody asked for one that comes by schedule.
   if (await reports.get(jobId)) await reports.put(report);
@@ -102,11 +104,10 @@ async function step(
 ): Promise<void> {
   const { report, walks } = progress;
   const open = progress.open ?? (await judgedPage(parts, progress.place));
-  let mended: (Mended | undefined)[] = [];
-  if (report.repair && open.findings.length > 0) {
-    if (!progress.open) await save({ ...progress, open });
-    mended = await repairAll(ports, parts, open.findings);
-  }
+  const held = heldBack(report, open);
+  const due = report.repair ? open.findings.filter((finding) => !held.has(finding.class)) : [];
+  if (due.length > 0 && !progress.open) await save({ ...progress, open });
+  const mended = await repairAll(ports, parts, due);
   const { next } = open.page;
   const place = next === undefined ? { walks: walks + 1 } : { walks, place: next };
   await save({ report: withPage(report, open, mended), ...place });
@@ -123,10 +124,14 @@ async function judgedPage({ walk, look, run }: Step, place: string | undefined):
 }
 
 /** What an earlier start had planned for a finding that is none any more was done by it. */
-async function repairAll(ports: ReconcilePorts, parts: Step, findings: readonly Finding[]): Promise<Mended[]> {
+async function repairAll(
+  ports: ReconcilePorts,
+  parts: Step,
+  findings: readonly Finding[],
+): Promise<Map<Finding, Mended>> {
   const { walk, look, facts, run } = parts;
-  const plans = await facts.readPlans();
-  const mended: Mended[] = [];
+  const plans = findings.length > 0 ? await facts.readPlans() : [];
+  const mended = new Map<Finding, Mended>();
   for (let from = 0; from < findings.length; from += SLICE) {
     stopIfAsked(run);
     const slice = findings.slice(from, from + SLICE);
@@ -153,7 +158,7 @@ async function repairAll(ports: ReconcilePorts, parts: Step, findings: readonly 
         return { repairs: [], error: error.toFacts() };
       }
     });
-    mended.push(...done);
+    for (const [at, finding] of slice.entries()) mended.set(finding, done[at] ?? { repairs: [] });
   }
   return mended;
 }

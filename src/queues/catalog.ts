@@ -91,6 +91,7 @@ const reconcile = z.object({
   /** Begin of the keys that it is about; all when empty. */
   prefix: z.string().default(''),
   repair: z.boolean().default(false),
+  force: z.boolean().default(false),
   requestedBy: z.string().default('schedule'),
   requestedAt: z.int().optional(),
 });

@@ -48,6 +48,8 @@ export interface ClassReport {
   readonly repaired: Readonly<Partial<Record<Repair, number>>>;
   /** Repairs that failed; the next run finds the same again. */
   readonly failed: number;
+  /** Not repaired since there were so many: see `force`. */
+  readonly held: number;
   readonly examples: readonly FindingExample[];
 }
 
@@ -57,6 +59,8 @@ export interface ReconcileReport {
   /** Keys that it is about; all when empty. */
   readonly prefix: string;
   readonly repair: boolean;
+  /** Repairs a class as well of which more was found than damage explains. */
+  readonly force: boolean;
   /** Who asked: id of a key, or `schedule`. */
   readonly requestedBy: string;
   readonly requestedAt: number;
@@ -80,7 +84,7 @@ export interface ReconcileReports {
 }
 
 /** What somebody asks of a reconciliation. */
-export type ReconcileOrder = Pick<ReconcileReport, 'prefix' | 'repair' | 'requestedBy' | 'requestedAt'>;
+export type ReconcileOrder = Pick<ReconcileReport, 'prefix' | 'repair' | 'force' | 'requestedBy' | 'requestedAt'>;
 
 const TTL_SECONDS = 30 * 86_400;
 /** Under `prefix`; `maintenance` is the lane of these jobs. */
@@ -110,7 +114,7 @@ export function createReconcileReports(redis: RedisConnection, prefix: string, m
 
 /** A report with nothing found yet. */
 export function newReport(jobId: string, order: ReconcileOrder): ReconcileReport {
-  const none: ClassReport = { found: 0, repaired: {}, failed: 0, examples: [] };
+  const none: ClassReport = { found: 0, repaired: {}, failed: 0, held: 0, examples: [] };
   const classes = Object.fromEntries(FINDING_CLASSES.map((name) => [name, none]));
   return {
     ...{ jobId, state: 'waiting', ...order },

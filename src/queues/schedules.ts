@@ -18,7 +18,7 @@ export type Schedules = { readonly [Name in JobName]?: Schedule<Name> | undefine
 /** All there are; `everyMs` of 0 leaves reconciliations to those who ask for them. */
 export function schedulesOf(reconcile: { readonly everyMs: number; readonly repair: boolean }): Schedules {
   const { everyMs, repair } = reconcile;
-  const data = { prefix: '', repair, requestedBy: 'schedule' };
+  const data = { prefix: '', repair, force: false, requestedBy: 'schedule' };
   return {
     'dead-letter-sweep': { every: HOUR, data: {} },
     scrub: { every: HOUR, data: {} },
