@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { writeFile } from 'node:fs/promises';
+import { rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { JOBS } from '#queues/catalog.ts';
@@ -147,7 +147,7 @@ describe('the scrub', () => {
     });
 
     await scrub();
-    expect(await state.counts()).toEqual({ checked: 4, bytes: 3 * 14, different: 1, missing: 1, passes: 2 });
+    expect(await state.counts()).toEqual({ checked: 4, bytes: 3 * 14, different: 1, missing: 1, held: 0, passes: 2 });
     expect(await parts.audit.size()).toBe(2);
     expect(await rowOf(whole.assetId)).toMatchObject({ status: 'ready' });
   });
@@ -230,6 +230,22 @@ describe('the scrub', () => {
     serve({ store: off.store, percentPerDay: 0 });
     await scrub();
     expect(off.reads).toEqual([]);
+  });
+
+  it('takes only a few out of service when nearly all is missing', async () => {
+    const files = await ready(12);
+    const folder = join(parts.dir, 'store/objects/projects', project);
+    await rename(folder, join(parts.dir, project));
+    serve();
+    await scrub();
+    expect(await state.counts()).toMatchObject({ checked: 12, missing: 12, held: 2 });
+    await scrub();
+    expect(await state.counts()).toMatchObject({ missing: 14, held: 4 });
+    await rename(join(parts.dir, project), folder);
+    await scrub();
+    expect(await state.counts()).toMatchObject({ checked: 16, held: 4 });
+    const rows = await parts.metadata.getAssets(files.map(({ assetId }) => assetId));
+    expect(rows.filter(({ status }) => status === 'ready')).toHaveLength(2);
   });
 
   it('tells of what an earlier run took out of service and did not come to tell', async () => {

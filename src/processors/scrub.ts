@@ -29,6 +29,14 @@ const FIRST_PASS = 1_000;
 const PAGE = 200;
 /** Bytes a second: reading for the sake of reading must not hold up uploads. */
 const RATE = 16 * 2 ** 20;
+/**
+ * So many unfit objects of the last ones read are taken out of service, and then no more than this share of them: what is
+ * beyond is rather another bucket, or a disk that is not mounted, than damage.
+ */
+const FEW = 10;
+const SHARE = 0.1;
+/** Objects read that count as the last ones. */
+const LAST = 1_000;
 /** What is younger may be somebody's work still, in milliseconds. */
 const YOUNG = 3_600_000;
 
@@ -42,8 +50,8 @@ interface Scrub {
 
 /**
  * Reads some objects of ready assets again, by key from where the run before stopped, and compares them with their rows.
- * What is missing or different is taken out of service, once it was found so twice. The place is written after each
- * object, so a run that dies or is parked goes on there.
+ * What is missing or different is taken out of service, once it was found so twice, and unless too much is. The place is
+ * written after each object, so a run that dies or is parked goes on there.
  */
 export function scrubProcessor(ports: ScrubPorts): Processor<'scrub'> {
   return async (_data, run) => {
@@ -85,8 +93,8 @@ async function pass(scrub: Scrub, start: ScrubPlace): Promise<ScrubPlace> {
     for (const asset of assets.filter(({ status }) => status === 'ready')) {
       if (place.due < 1) return place;
       scrub.signal.throwIfAborted();
-      const counted = await check(scrub, asset);
-      place = { ...place, cursor: asset.s3Key, seen: place.seen + 1, due: place.due - 1 };
+      const counted = await check(scrub, asset, place);
+      place = { ...place, ...lately(place, counted), cursor: asset.s3Key, seen: place.seen + 1, due: place.due - 1 };
       await state.write(place, counted);
     }
     after = next;
@@ -94,17 +102,31 @@ async function pass(scrub: Scrub, start: ScrubPlace): Promise<ScrubPlace> {
   return place;
 }
 
+/** What one more object makes of the last ones read. */
+function lately({ read, unfit }: ScrubPlace, { missing = 0, different = 0 }: Partial<ScrubCounts>) {
+  const part = read >= LAST ? 0.5 : 1;
+  return { read: read * part + 1, unfit: unfit * part + missing + different };
+}
+
 /** Reads one object and compares it, takes its asset out of service when it must, and answers what is counted. */
-async function check(scrub: Scrub, asset: ScannedAsset): Promise<Partial<ScrubCounts>> {
+async function check(scrub: Scrub, asset: ScannedAsset, place: ScrubPlace): Promise<Partial<ScrubCounts>> {
   const { ports, pace, signal } = scrub;
   const found = await reread(ports.store, asset.s3Key, pace, signal);
   const counted = { checked: 1, bytes: found?.size ?? 0 };
   if (isAsSaid(asset, found) || !(await isFault(scrub, asset, found))) return counted;
   const { assetId, entity, s3Key, checksum = '', size } = asset;
   const error = found ? otherObject(s3Key, { size, checksum }, found) : missingObject(s3Key);
+  const fault = { ...counted, [found ? 'different' : 'missing']: 1 };
+  if (place.unfit + 1 > Math.max(FEW, (place.read + 1) * SHARE)) {
+    ports.log.error({ code: error.code, assetId, s3Key, read: place.read, unfit: place.unfit }, HELD);
+    return { ...fault, held: 1 };
+  }
   await repair(scrub, { assetId, project: entity.project, s3Key, checksum, error }, entity);
-  return { ...counted, [found ? 'different' : 'missing']: 1 };
+  return fault;
 }
+
+const HELD =
+  'The scrub finds so much missing or different that it leaves it be: is this the right store? `reelay reconcile` tells all';
 
 function isAsSaid({ size, checksum }: ScannedAsset, found: Reread | undefined): boolean {
   return found !== undefined && found.checksum === checksum && found.size === size;

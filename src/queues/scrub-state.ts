@@ -12,11 +12,14 @@ export interface ScrubPlace {
   readonly total: number | undefined;
   /** Objects that are due; the fraction of one is kept for the next run. */
   readonly due: number;
+  /** Objects read of late, and those of them that were missing or different. */
+  readonly read: number;
+  readonly unfit: number;
   /** The job that made them due: one that is started again makes no more. */
   readonly jobId: string | undefined;
 }
 
-const COUNTERS = ['checked', 'bytes', 'missing', 'different', 'passes'] as const;
+const COUNTERS = ['checked', 'bytes', 'missing', 'different', 'held', 'passes'] as const;
 /** What it did since it began, for people. */
 export type ScrubCounts = Readonly<Record<(typeof COUNTERS)[number], number>>;
 
@@ -40,17 +43,21 @@ export function createScrubState(redis: RedisConnection, prefix: string, queue: 
   return {
     begin: (jobId) => isSoleRun(redis, `${prefix}:scrub-job`, queue, jobId),
     async place() {
-      const [cursor, seen, total, due, jobId] = await redis.hmget(key, 'cursor', 'seen', 'total', 'due', 'job');
+      const fields = ['cursor', 'seen', 'total', 'due', 'job', 'read', 'lately'];
+      const [cursor, seen, total, due, jobId, read, unfit] = await redis.hmget(key, ...fields);
       return {
         cursor: cursor || undefined,
         seen: Number(seen ?? 0),
         total: total ? Number(total) : undefined,
         due: Number(due ?? 0),
+        read: Number(read ?? 0),
+        unfit: Number(unfit ?? 0),
         jobId: jobId || undefined,
       };
     },
-    async write({ cursor = '', seen, total = '', due, jobId = '' }, counted) {
-      const steps = redis.multi().hset(key, { cursor, seen, total, due, job: jobId }).hdel(key, 'unfit');
+    async write({ cursor = '', seen, total = '', due, jobId = '', read, unfit }, counted) {
+      const place = { cursor, seen, total, due, job: jobId, read, lately: unfit };
+      const steps = redis.multi().hset(key, place).hdel(key, 'unfit');
       for (const [name, by] of Object.entries(counted)) steps.hincrby(key, name, by);
       await steps.exec();
     },
