@@ -13,10 +13,19 @@ const STATUS = {
   breakers: [{ dependency: 'store', process: 'worker 7@render-2', since: 1_795_176_428_000 }],
 };
 const REPORT = {
-  ...{ jobId: 'r-1', state: 'done', prefix: '', repair: true, requestedBy: 'schedule', requestedAt: 1, scanned: {} },
+  ...{
+    jobId: 'r-1',
+    state: 'done',
+    prefix: '',
+    repair: true,
+    force: false,
+    requestedBy: 'schedule',
+    requestedAt: 1,
+    scanned: {},
+  },
   ...{
     finishedAt: 1_795_176_000_000,
-    classes: { 'orphan-object': { found: 4, repaired: {}, failed: 0, examples: [] } },
+    classes: { 'orphan-object': { found: 4, repaired: {}, failed: 0, held: 0, examples: [] } },
   },
 };
 const forbidden = { code: 'FORBIDDEN', message: 'It takes the scope admin.', retryable: false, nextAction: 'Ask.' };
