@@ -2,8 +2,6 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { AppError } from '#errors';
-import { factsKey } from '#queues/job-facts.ts';
-import { jobKey } from '#queues/lanes.ts';
 import { createReopening } from '#queues/reopening.ts';
 import { quarantineKey } from '#storage/keys.ts';
 import type { Store } from '#storage/store.ts';
@@ -191,42 +189,6 @@ describe('a large file that failed for good', () => {
     });
     await work.whenJob(first(jobs).jobId, 'failed');
     expect((await api.store.listUploads('')).uploads).toEqual([]);
-  });
-});
-
-describe('a pack whose starts crash', () => {
-  it('ends its open files as POISON, in rows, batch and job', async () => {
-    const { files } = await work.staged(['one', 'two']);
-    const { batchId, jobId } = await accept(files);
-    await api.redis.hset(factsKey('worker', 'small', jobId), { running: 'a dead worker', crashes: '19' });
-    await bench.serve();
-    expect(await work.whenJob(jobId, 'failed')).toMatchObject({ error: { code: 'POISON', details: { crashes: 20 } } });
-    expect((await work.whenDone(batchId)).failed).toMatchObject([
-      { error: { code: 'POISON' } },
-      { error: { code: 'POISON' } },
-    ]);
-    for (const { assetId } of files) expect((await work.whenRow(assetId, 'error')).error?.code).toBe('POISON');
-    await replay(jobId);
-    await work.whenJob(jobId, 'completed');
-    for (const { assetId } of files) await work.whenRow(assetId, 'ready');
-  });
-});
-
-describe('a dead letter that BullMQ never heard of', () => {
-  it('fails again, and is not taken for a replay', async () => {
-    await bench.serve();
-    const { files, key } = await work.staged(['no longer there']);
-    await api.store.deleteMany([key]);
-    const { jobId } = await accept(files);
-    await work.whenJob(jobId, 'failed');
-    await bench.stopWorkers();
-    // As a crash in its last moment leaves it: noted, but taken from its worker instead of failed.
-    const job = jobKey('worker', 'small', jobId);
-    await api.redis.hincrby(job, 'stc', 1);
-    await replay(jobId);
-    await bench.serve();
-    await work.whenJob(jobId, 'failed');
-    expect(await api.redis.hget(`${job}:facts`, 'generation')).toBeNull();
   });
 });
 

@@ -4,6 +4,7 @@ import { quarantineFailed } from './quarantine.ts';
 import { dropSpools } from './spools.ts';
 import type { UploadParts } from './upload.ts';
 import type { Failure } from './upload-conclude.ts';
+import { tellBatch } from './upload-ends.ts';
 
 /** What became of failed files' remains. */
 interface Compensated {
@@ -50,13 +51,13 @@ async function abandonPuts(parts: UploadParts, failed: readonly Failure[]): Prom
 
 /** A commit whose answer never came may have been made: Convex knows. */
 async function keepCommitted(parts: UploadParts, failed: readonly Failure[]): Promise<ReadonlySet<string>> {
-  const { ports, pack, state } = parts;
+  const { ports, state } = parts;
   const ids = failed.map(({ file }) => file.assetId).filter((assetId) => state.storedOf(assetId));
   if (ids.length === 0) return NONE;
   const rows = await ports.metadata.getAssets(ids);
   const ends = rows.filter(({ status }) => status === 'ready').map(({ assetId }): FileEnd => [assetId, 'ready']);
   if (ends.length > 0) {
-    await ports.batches.finish(pack.batchId, ends);
+    await tellBatch(parts, ends);
     await state.writeEnds(ends);
   }
   return new Set(ends.map(([assetId]) => assetId));

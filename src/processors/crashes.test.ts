@@ -121,9 +121,9 @@ describe('a job whose starts crash', { timeout: 90_000 }, () => {
   it('is not blamed for a Redis that was away, nor for a shutdown', async () => {
     await add();
     const started = Promise.withResolvers<Run>();
-    const seen: boolean[] = [];
+    const seen: number[] = [];
     await serve('batch-end', async (run) => {
-      seen.push(run.cutOff);
+      seen.push(run.stalls);
       started.resolve(run);
       await new Promise((resolve) => run.signal.addEventListener('abort', resolve, { once: true }));
       throw run.signal.reason;
@@ -134,7 +134,7 @@ describe('a job whose starts crash', { timeout: 90_000 }, () => {
     expect((run.signal.reason as Interrupted).why).toBe('cut off');
     await server.start();
     await until(() => seen.length === 2, { within: 20_000, what: 'the next start' });
-    expect(seen).toEqual([false, true]);
+    expect(seen).toEqual([0, 1]);
     expect(await crashesOf()).toBeNull();
     await opened[0]?.worker.close(3_000);
     expect(await crashesOf()).toBeNull();

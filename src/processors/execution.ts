@@ -58,14 +58,15 @@ async function runProcessor(start: Start, starts: JobStarts): Promise<Outcome> {
   try {
     signal.throwIfAborted();
     park.throwIfAborted();
-    const { crashes, cutOff } = await starts.begin(job.stalledCounter);
-    const poison = crashes < CRASHES_AT_MOST ? undefined : poisonError(crashes);
+    const crashes = await starts.begin();
+    const poison =
+      crashes < CRASHES_AT_MOST ? undefined : { error: poisonError(crashes), again: crashes > CRASHES_AT_MOST };
     const name = jobName(job);
     // The files of an upload come to their ends one by one, by its own processor.
-    if (poison && name !== 'upload') return { end: 'failed', error: poison };
+    if (poison && name !== 'upload') return { end: 'failed', error: poison.error };
     const data = await readData(parts, name, job);
     const processor = parts.processors[name] as (data: unknown, run: Run) => Promise<Outcome>;
-    return await processor(data, { ...openRun(start), poison, cutOff });
+    return await processor(data, { ...openRun(start), poison });
   } catch (thrown) {
     signal.throwIfAborted();
     if (thrown instanceof LockLostError || thrown instanceof Interrupted) throw thrown;
@@ -100,7 +101,7 @@ function poisonError(crashes: number): AppError {
   return new AppError('POISON', message, { details: { crashes } });
 }
 
-function openRun({ parts, lane, job, token, signal, park }: Start): Omit<Run, 'poison' | 'cutOff'> {
+function openRun({ parts, lane, job, token, signal, park }: Start): Omit<Run, 'poison'> {
   let sequence = 0;
   let shown = typeof job.progress === 'number' ? job.progress : 0;
   const jobId = job.id ?? '';
@@ -110,6 +111,7 @@ function openRun({ parts, lane, job, token, signal, park }: Start): Omit<Run, 'p
     lane,
     addedAt: job.timestamp,
     starts,
+    stalls: job.stalledCounter,
     attempt: job.attemptsMade + 1,
     maxAttempts: job.opts.attempts ?? 1,
     signal,

@@ -11,6 +11,8 @@ export interface Run {
   readonly addedAt: number;
   /** How often the job was started, in any lane; a replay or a crash adds one. */
   readonly starts: number;
+  /** How often BullMQ took the job from a worker that had died or lost its lock: so many of the starts were cut off. */
+  readonly stalls: number;
   /** Which attempt this is, from 1; waiting for a dependency spends none. */
   readonly attempt: number;
   readonly maxAttempts: number;
@@ -19,10 +21,8 @@ export interface Run {
   /** Aborted first when the worker shuts down: finish the part at hand, begin no other, and throw its reason. */
   readonly park: AbortSignal;
   readonly facts: JobFacts;
-  /** Why the job must end now, whatever is open of it: too many of its starts crashed in a row. */
-  readonly poison: AppError | undefined;
-  /** True when the start before this one was cut off: what it noted last, BullMQ may not know. */
-  readonly cutOff: boolean;
+  /** Why the job must end now: too many of its starts crashed in a row. `again` when one that was to end it did, too. */
+  readonly poison: { readonly error: AppError; readonly again: boolean } | undefined;
   /** A fence higher than any this job gave out before in this `generation`, which a replay raises. */
   nextFence(generation: number): Fence;
   /** Shows progress, 0 to 1. */

@@ -7,7 +7,8 @@ import { cancelFiles } from './cancel-files.ts';
 import type { Outcome } from './run.ts';
 import { dropSpools, stagedKeys } from './spools.ts';
 import type { UploadParts } from './upload.ts';
-import { replayName } from './upload-conclude.ts';
+import { conclude } from './upload-conclude.ts';
+import { tellBatch } from './upload-ends.ts';
 
 /**
  * Ends a cancelled pack: what is not committed ends as `CANCELLED` in row, batch and job, and leaves nothing in the
@@ -25,7 +26,8 @@ export async function cancelPack(parts: UploadParts): Promise<Outcome> {
   });
   if (cancelled.length === 0) {
     await ports.cancellations.overrule(pack.batchId, run.jobId);
-    return { end: 'done' };
+    // Too late: all came to their ends before, and what failed has something to be tidied up.
+    return conclude(parts, []);
   }
   await tidy(parts, cancelled);
   return { end: 'cancelled' };
@@ -41,12 +43,11 @@ async function endOpen(parts: UploadParts): Promise<FileEnd[]> {
   const ready = await cancelFiles(ports, { batchId, jobId: run.jobId }, updates);
 
   const ends = open.map(({ assetId }): FileEnd => [assetId, ready.has(assetId) ? 'ready' : error.toFacts()]);
-  const { last } = await ports.batches.finish(batchId, ends);
   await ports.storedFiles.remove(
     batchId,
     open.map(({ assetId }) => assetId),
   );
-  if (last) await ports.endBatch(batchId, pack.correlationId, replayName(parts));
+  await tellBatch(parts, ends);
   await state.writeEnds(ends);
   ports.metrics.uploads.inc({ lane: run.lane, result: 'ready' }, ready.size);
   ports.metrics.uploads.inc({ lane: run.lane, result: 'cancelled' }, open.length - ready.size);

@@ -10,6 +10,7 @@ import type { Outcome } from './run.ts';
 import { needlessKeys } from './spools.ts';
 import { assetFacts } from './status-reporter.ts';
 import type { UploadParts } from './upload.ts';
+import { tellBatch } from './upload-ends.ts';
 import { waitAfterAttempt, waitWhileAway } from './waits.ts';
 
 /** A file that failed for good, or that is tried again. */
@@ -90,8 +91,7 @@ async function finish(
       return [file.assetId, { ...error.toFacts(), ...tries }];
     }),
   ];
-  const { last } = await ports.batches.finish(pack.batchId, ends);
-  if (last) await ports.endBatch(pack.batchId, pack.correlationId, replayName(parts));
+  await tellBatch(parts, ends);
   await state.writeEnds(ends);
   ports.metrics.uploads.inc({ lane: run.lane, result: 'error' }, final.length);
   if (pack.commit === 'batch') return;
@@ -109,15 +109,6 @@ async function leaveToBatch(parts: UploadParts, files: readonly Success[], whole
   });
   const staged = whole ? await needlessKeys(parts) : [];
   await ports.storedFiles.put(pack.batchId, waiting, { jobId: run.jobId, staged });
-}
-
-/**
- * Names the end of the batch that follows this start of a replay apart from any before: that one may be at work still,
- * or be a dead letter. Undefined for a pack that was not replayed.
- */
-export function replayName({ pack, run, state }: UploadParts): string | undefined {
-  if (state.generation === 0) return undefined;
-  return `${run.jobId.slice(pack.batchId.length + 1)}-${state.generation}-${run.starts}`;
 }
 
 /** How long a dependency that is away is waited for; `wait` is undefined when that is over. */

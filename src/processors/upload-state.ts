@@ -10,8 +10,8 @@ import type { Run } from './run.ts';
  * What an upload job remembers from start to start, in its fenced hash; an empty value is none.
  * `end:<assetId>` `ready`, `stored` or the final error; `stored:<assetId>` what the store holds, verified;
  * `tries:<assetId>` the tries a file has spent; `part:<assetId>:…` the store's journal; `away` since when a dependency
- * is away; `error` the last error; `retryAt` when the next try is; `over` once the job is a dead letter;
- * `generation` how often it was replayed.
+ * is away; `error` the last error; `retryAt` when the next try is; `over` once the job is a dead letter, with the starts and
+ * stalls it had then; `generation` how often it was replayed in this lane.
  */
 export interface UploadState {
   /** Raised by each replay. */
@@ -47,14 +47,17 @@ const UNTRIED = 900_000;
 
 /**
  * Reads the state at `now`, in milliseconds since the epoch. That of a dead letter is opened again, and the files that
- * failed have all their tries again; one whose start was `cutOff` is none yet, and fails again.
+ * failed have all their tries again; one that BullMQ never heard of is none yet, and fails again. `replaysBefore` are
+ * those in the lane that the job came from.
  */
 export async function readUploadState(
-  { facts, cutOff }: Pick<Run, 'facts' | 'cutOff'>,
+  run: Pick<Run, 'facts' | 'starts' | 'stalls'>,
+  replaysBefore: number,
   now: number,
 ): Promise<UploadState> {
+  const { facts } = run;
   const fields: Record<string, string> = { ...(await facts.read()) };
-  if (fields.over && !cutOff) {
+  if (fields.over && isReplayed(fields.over, run)) {
     const reopened = reopen(fields);
     await facts.write(reopened);
     Object.assign(fields, reopened);
@@ -63,7 +66,7 @@ export async function readUploadState(
   const away = Number(fields.away ?? '');
   const wasTried = now - Number(fields[RETRY_FIELD] ?? '') <= UNTRIED;
   return {
-    generation: Number(fields.generation ?? 0),
+    generation: replaysBefore + Number(fields.generation ?? 0),
     endOf(assetId) {
       const end = fields[`end:${assetId}`] || undefined;
       return end === undefined || end === 'ready' || end === 'stored' ? end : (JSON.parse(end) as FailedFile);
@@ -95,8 +98,22 @@ export async function readUploadState(
         [RETRY_FIELD]: String(trouble?.retryAt ?? ''),
         away: String(trouble?.awaySince ?? ''),
       }),
-    writeOver: (error) => facts.write({ [ERROR_FIELD]: JSON.stringify(error.toFacts()), [RETRY_FIELD]: '', over: '1' }),
+    writeOver: (error) =>
+      facts.write({
+        [ERROR_FIELD]: JSON.stringify(error.toFacts()),
+        [RETRY_FIELD]: '',
+        over: `${run.starts} ${run.stalls}`,
+      }),
   };
+}
+
+/**
+ * Whether somebody has started a dead letter again, by what it noted as `over`. Not if every start since was taken from its
+ * worker: then the one that noted it was, too, before BullMQ knew. One of an earlier version noted less, and is replayed.
+ */
+function isReplayed(over: string, { starts, stalls }: Pick<Run, 'starts' | 'stalls'>): boolean {
+  const [startsThen = 0, stallsThen = 0] = over.split(' ').map(Number);
+  return starts - startsThen > stalls - stallsThen;
 }
 
 /** Fields that a replay writes: failed files are open again, and what is ready or stored stays. */

@@ -68,7 +68,7 @@ export function uploadProcessor(ports: UploadPorts): Processor<'upload'> {
     const waiting = await awaitAcceptance(ports, pack, run);
     if (waiting) return waiting;
 
-    const state = await readUploadState(run, ports.now());
+    const state = await readUploadState(run, pack.replaysBefore ?? 0, ports.now());
     const { signal: cancelled, stop } = ports.watchCancel(pack.batchId, run.jobId);
     const signal = AbortSignal.any([run.signal, cancelled]);
     const reporter = createStatusReporter(ports, pack, run, state);
@@ -91,12 +91,16 @@ async function upload(parts: UploadParts): Promise<Outcome> {
       parts,
       open.map((file) => ({ file, error })),
     );
-  if (run.poison) return fail(run.poison);
+  if (run.poison?.again) return fail(run.poison.error);
   try {
     await parts.reporter.report(open, 'uploading');
     const stages = await storeFiles(parts, open);
     if (outgrewLane(stages, run)) {
-      await ports.moveToLarge(run.jobId, { ...pack, startsBefore: run.starts });
+      await ports.moveToLarge(run.jobId, {
+        ...pack,
+        startsBefore: run.starts,
+        replaysBefore: state.generation,
+      });
       return { end: 'moved' };
     }
     return await commitPack(parts, stages);
@@ -127,6 +131,8 @@ async function storeFiles(parts: UploadParts, files: readonly PackFile[]): Promi
     const known = state.storedOf(file.assetId);
     if (known && state.generation === 0) return known;
     run.park.throwIfAborted();
+    // What is stored is committed all the same, unless that crashes, too.
+    if (run.poison && !known) throw run.poison.error;
     const stored = known ? await storeAgain(parts, file, known) : await storeFile(parts, file);
     if (stored !== known) await state.noteStored(file.assetId, stored);
     return stored;

@@ -85,7 +85,7 @@ describe('a batch', () => {
 describe('a batch that Redis has forgotten', () => {
   it('is not half remembered by a late file', async () => {
     const forgotten = newBatchId();
-    expect(await batches.finish(forgotten, [['a', 'ready']])).toEqual({ last: false });
+    expect(await batches.finish(forgotten, [['a', 'ready']])).toEqual({ last: true });
     expect(await batches.view(forgotten)).toBeUndefined();
     expect(await batches.acceptance(forgotten, 0)).toBe('accepted');
     expect(await batches.abandon(forgotten, 0)).toBe(false);

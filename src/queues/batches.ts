@@ -24,7 +24,10 @@ export interface Batches {
    * was accepted: its record comes before its jobs.
    */
   acceptance(batchId: string, round: number): Promise<'accepting' | 'accepted' | 'abandoned'>;
-  /** Writes the ends of files; `ready` is never taken back. Tells whether none is missing now. */
+  /**
+   * Writes the ends of files; `ready` is never taken back. Tells whether none is missing now; nobody waits for others of a
+   * batch that Redis has forgotten, of which nothing is written.
+   */
   finish(batchId: string, ends: readonly FileEnd[]): Promise<{ last: boolean }>;
   /** True for a batch that was accepted, as far as Redis remembers: 30 days from its last file's end. */
   wasAccepted(batchId: string): Promise<boolean>;
@@ -113,9 +116,9 @@ const abandonScript = defineScript(`
   return (state == 'accepting' or state == 'abandoned') and 1 or 0
 `);
 
-/** KEYS batch; ARGV ttl, then fields and values. Answers 1 when every file has its end, and 0 for a batch long forgotten. */
+/** KEYS batch; ARGV ttl, then fields and values. Answers 1 when every file has its end, as far as is known: also for a batch long forgotten. */
 const finishScript = defineScript(`
-  if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+  if redis.call('EXISTS', KEYS[1]) == 0 then return 1 end
   for i = 2, #ARGV, 2 do
     if redis.call('HGET', KEYS[1], ARGV[i]) ~= 'ready' then redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
   end

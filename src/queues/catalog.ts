@@ -56,8 +56,9 @@ const pack = z.object({
   correlationId: z.string(),
   createdBy: z.string(),
   createdAt: z.int(),
-  /** Starts in the lane it moved over from: fences go on rising. */
+  /** Starts and replays in the lane it moved over from: fences go on rising. */
   startsBefore: z.int().min(0).optional(),
+  replaysBefore: z.int().min(0).optional(),
 });
 /** Files that travel as one job. Immutable once enqueued. */
 export type Pack = z.infer<typeof pack>;

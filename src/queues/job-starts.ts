@@ -6,38 +6,28 @@ import { jobKey } from './lanes.ts';
 
 /**
  * The starts of a job that never came to an outcome, counted in its facts: `running` is the lock of the start at work,
- * `crashes` how many in a row left theirs behind, `stalls` what BullMQ counted by the last start. Whatever a start
- * writes to the facts that is new sets `crashes` back.
+ * `crashes` how many in a row left theirs behind. Whatever a start writes to the facts that is new sets `crashes` back.
  */
 export interface JobStarts {
-  /** The start begins. `stalls` is how often BullMQ took the job from a worker. Throws `LockLostError`. */
-  begin(stalls: number): Promise<Begun>;
+  /** The start begins. Answers how many in a row before it crashed, or lost their lock, with nothing done. Throws `LockLostError`. */
+  begin(): Promise<number>;
   /** It came to an outcome, and so the row of crashes is over. */
   settle(): Promise<void>;
   /** It stopped in order, without an outcome: that says nothing about the job. */
   leave(): Promise<void>;
 }
 
-interface Begun {
-  /** Starts in a row before this one that crashed, or lost their lock, with nothing done. */
-  readonly crashes: number;
-  /** True when the start before this one was cut off, after an outcome of its own even, before BullMQ knew of it. */
-  readonly cutOff: boolean;
-}
-
-/** KEYS facts, lock; ARGV token, stalls. */
+/** KEYS facts, lock; ARGV token. */
 const beginScript = defineScript(`
   if redis.call('GET', KEYS[2]) ~= ARGV[1] then return false end
-  local running, crashes, stalls = unpack(redis.call('HMGET', KEYS[1], 'running', 'crashes', 'stalls'))
+  local running, crashes = unpack(redis.call('HMGET', KEYS[1], 'running', 'crashes'))
   crashes = tonumber(crashes or '0')
   redis.call('HSET', KEYS[1], 'running', ARGV[1])
   if running then
     crashes = crashes + 1
     redis.call('HSET', KEYS[1], 'crashes', crashes)
   end
-  local cutOff = tonumber(ARGV[2]) > tonumber(stalls or '0')
-  if cutOff then redis.call('HSET', KEYS[1], 'stalls', ARGV[2]) end
-  return { crashes, cutOff and 1 or 0 }
+  return crashes
 `);
 
 /** KEYS facts; ARGV token, whether there was an outcome. Needs no lock: a later start has another mark. */
@@ -58,11 +48,10 @@ export function openJobStarts(
   const key = factsKey(prefix, lane, jobId);
   const end = async (settled: boolean) => void (await endScript(redis, [key], [token, settled ? 1 : 0]));
   return {
-    async begin(stalls) {
-      const begun = await beginScript(redis, [key, `${jobKey(prefix, lane, jobId)}:lock`], [token, stalls]);
-      if (begun === null) throw new LockLostError(jobId);
-      const [crashes, cutOff] = begun as [number, number];
-      return { crashes, cutOff: cutOff === 1 };
+    async begin() {
+      const crashes = await beginScript(redis, [key, `${jobKey(prefix, lane, jobId)}:lock`], [token]);
+      if (crashes === null) throw new LockLostError(jobId);
+      return Number(crashes);
     },
     settle: () => end(true),
     leave: () => end(false),

@@ -32,6 +32,7 @@ const PAGE = 500;
 /** What of an upload's data matters here. */
 const packData = z.object({
   startsBefore: z.number().optional(),
+  replaysBefore: z.number().optional(),
   files: z.array(z.object({ origin: z.object({ key: z.string().optional() }) })),
 });
 
@@ -95,9 +96,10 @@ export function createLiveJobs(redis: RedisConnection, prefix: string, lanes: La
         ]);
         const [reason, started, data] = fields;
         if (!reason) continue;
-        const startsBefore = packData.safeParse(JSON.parse(data ?? 'null')).data?.startsBefore ?? 0;
+        const before = packData.safeParse(JSON.parse(data ?? 'null')).data;
         const error = errorIn(facts[`end:${assetId}`]) ?? errorIn(facts[ERROR_FIELD]) ?? errorOf(reason);
-        return { error, generation: Number(facts.generation ?? 0), starts: startsBefore + Number(started ?? 0) };
+        const generation = (before?.replaysBefore ?? 0) + Number(facts.generation ?? 0);
+        return { error, generation, starts: (before?.startsBefore ?? 0) + Number(started ?? 0) };
       }
       return undefined;
     },

@@ -1,0 +1,121 @@
+import { rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Worker } from 'bullmq';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { AppError } from '#errors';
+import { jobKey, lanePrefix } from '#queues/lanes.ts';
+import { quarantineKey } from '#storage/keys.ts';
+import type { Store } from '#storage/store.ts';
+import { type PlannedFile, someFile } from '#test/pack-work.ts';
+import { openWorkerBench, type WorkerBench } from '#test/worker-bench.ts';
+
+let bench: WorkerBench;
+let api: WorkerBench['api'];
+let work: WorkerBench['work'];
+
+beforeAll(async () => {
+  bench = await openWorkerBench();
+  ({ api, work } = bench);
+});
+afterAll(() => bench.close());
+afterEach(() => bench.stopWorkers());
+
+const first = <T>([item]: readonly T[]): T => item as T;
+const accept = async (files: readonly PlannedFile[], commit: 'each' | 'batch' = 'each') => {
+  const { batchId, jobs } = await work.accept([{ lane: 'small', files }], { commit });
+  return { batchId, jobId: first(jobs).jobId };
+};
+const replay = async (jobId: string) =>
+  (await api.producer.lanes.small.getJob(jobId))?.retry('failed', { resetAttemptsMade: true });
+
+/** A dead letter whose bytes are there again, so that its replay has all it needs. */
+async function deadLetter(commit?: 'batch') {
+  await bench.serve();
+  const { files, key } = await work.staged(['not there, and there again']);
+  await api.store.deleteMany([key]);
+  const accepted = await accept(files, commit);
+  await work.whenJob(accepted.jobId, 'failed');
+  await work.whenDone(accepted.batchId);
+  await bench.stopWorkers();
+  await api.stage(key, Buffer.from('not there, and there again'));
+  return { ...accepted, ...first(files) };
+}
+
+describe('a dead letter', () => {
+  it('that BullMQ never heard of fails again, and is not taken for a replay', async () => {
+    const { jobId } = await deadLetter();
+    // As a crash in its last moment leaves it: noted, but taken from its worker instead of failed.
+    const job = jobKey('worker', 'small', jobId);
+    await api.redis.hincrby(job, 'stc', 1);
+    await replay(jobId);
+    await bench.serve();
+    await work.whenJob(jobId, 'failed');
+    expect(await api.redis.hget(`${job}:facts`, 'generation')).toBeNull();
+  });
+
+  it('is replayed though the worker that takes it first dies at once', async () => {
+    const { jobId, assetId } = await deadLetter();
+    await replay(jobId);
+    const { redis: connection } = await bench.openParts();
+    const prefix = lanePrefix('worker', 'small');
+    const dying = new Worker('small', undefined, { connection, prefix, lockDuration: 100 });
+    expect((await dying.getNextJob('token', { block: false }))?.id).toBe(jobId);
+    await dying.close(true);
+    connection.disconnect();
+    await bench.serve();
+    await work.whenRow(assetId, 'ready');
+    await work.whenJob(jobId, 'completed');
+  });
+
+  it('of a batch that Redis has forgotten is committed all the same by its replay', async () => {
+    const { jobId, batchId, assetId } = await deadLetter('batch');
+    await api.redis.del(`worker:batch:{${batchId}}`, `worker:batch:{${batchId}}:stored`);
+    await bench.serve();
+    await replay(jobId);
+    await work.whenJob(jobId, 'completed');
+    await work.whenRow(assetId, 'ready');
+  });
+
+  it('whose file outgrows its lane in a replay has its row told of the next failure', async () => {
+    await bench.serve({}, ['small', 'maintenance']);
+    const path = join(api.dir, 'film.py');
+    const file = someFile({ kind: 'path', path });
+    const { jobId } = await accept([file]);
+    await work.whenJob(jobId, 'failed');
+    await work.whenRow(file.assetId, 'error');
+    await writeFile(path, Buffer.alloc(17 * 1024 ** 2));
+    await replay(jobId);
+    await work.whenJob(jobId, 'waiting');
+    await rm(path);
+    await bench.stopWorkers();
+    await api.outbox.flush();
+    expect((await work.rowOf(file.assetId))?.status).toBe('uploading');
+    await bench.serve();
+    await work.whenJob(jobId, 'failed');
+    await work.whenRow(file.assetId, 'error');
+  });
+});
+
+describe('a file that has failed for good, while its job is not a dead letter yet', () => {
+  it('cannot be cancelled any more, though a crash gave its claim free', async () => {
+    const quarantine: Store['quarantine'] = async () => {
+      throw new AppError('STORE_UNAVAILABLE', 'The store is away.');
+    };
+    const { files } = await work.staged(['refused']);
+    const { assetId, s3Key } = first(files);
+    await api.metadata.putApiKey({
+      ...{ keyId: 'key', secretHash: 'ab'.repeat(32), name: 'a key', scopes: ['assets:write'], createdAt: 0 },
+      revokedAt: 1,
+    });
+    await bench.serve({ store: { ...api.store, quarantine } });
+    const { batchId, jobId } = await accept(files);
+    await work.whenJob(jobId, 'delayed');
+    await bench.stopWorkers();
+    await api.redis.hdel(`worker:batch:{${batchId}}:decisions`, jobId);
+    await api.producer.cancelJob(jobId);
+    await bench.serve();
+    expect(await work.whenJob(jobId, 'failed')).toMatchObject({ error: { code: 'FORBIDDEN' } });
+    expect(await api.store.head(quarantineKey(s3Key))).toBeDefined();
+    expect((await work.whenRow(assetId, 'error')).error?.code).toBe('FORBIDDEN');
+  });
+});
