@@ -127,6 +127,7 @@ export async function compose(config: Config, name: string, role: RedisRole): Pr
       return rows;
     },
     recall: lastKnown.recall,
+    forget: lastKnown.forget,
     sign: ({ s3Key, ...entry }, { download }) =>
       store.signGet(s3Key, {
         expiresInSeconds: config.urls.expiresSeconds,

@@ -122,6 +122,7 @@ export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
       return rows;
     },
     recall: lastKnown.recall,
+    forget: lastKnown.forget,
     sign: ({ s3Key, ...entry }, { download }) => {
       const filename = downloadName({ ...entry, scene: entry.entity.scene });
       return (options.signer ?? store).signGet(s3Key, { expiresInSeconds: 3_600, filename, download });

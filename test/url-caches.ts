@@ -40,6 +40,9 @@ export function urlCaches() {
         return assetIds.flatMap((assetId) => rows.get(assetId) ?? []);
       },
       recall: async (assetIds) => new Map([...known].filter(([assetId]) => assetIds.includes(assetId))),
+      forget: async (assetIds) => {
+        for (const assetId of assetIds) known.delete(assetId);
+      },
       sign: async ({ assetId }) => ({ url: `/signed/${++state.signs}/${assetId}`, expiresAt: state.now + 60 * MINUTE }),
       onError: (_error, doing) => state.errors.push(doing),
       ...ports,

@@ -73,6 +73,7 @@ export async function openWorkerParts({ env, beside, guarded }: WorkerPartsOptio
     ...{ publicUrl: config.publicUrl, publicBaseUrl: undefined, memory: { max: 100, ttlMs: 30_000 } },
     load: (assetIds) => metadata.getAssets(assetIds),
     recall: async () => new Map(),
+    forget: async () => undefined,
     sign: ({ s3Key }) => store.signGet(s3Key, { expiresInSeconds: 60 }),
   });
   return {

@@ -113,6 +113,18 @@ describe('what is last known', () => {
     await noted(row('a', { status: 'ready' }));
   });
 
+  test('is not what an asset was before it was withdrawn', async () => {
+    const { ends, time, known, noted, recalled } = world();
+    ends.successful.push('a');
+    await noted(row('a', { status: 'ready', version: 1 }));
+    time.now += 20 * MINUTES;
+    await noted(row('a', { status: 'ready', version: 1, progress: 1 }));
+    await known.forget(['a']);
+    expect(await recalled('a')).toBeUndefined();
+    await noted(row('a', { status: 'error', version: 1, error: FAILED }));
+    expect(await recalled('a')).toMatchObject({ status: 'error', error: FAILED });
+  });
+
   test('is noted of thousands at once', async () => {
     const { noted, known } = world();
     const many = Array.from({ length: 1_201 }, (_, at) => row(`a-${at}`));

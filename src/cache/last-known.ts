@@ -19,6 +19,8 @@ export interface LastKnown<Row extends KnownRow> {
   note(rows: readonly Row[]): void;
   /** `deleted` by the tombstone whatever else is known. Ids nobody knows are left out, and all are with Redis away. */
   recall(assetIds: readonly string[]): Promise<ReadonlyMap<string, Row | 'deleted'>>;
+  /** Drops what was noted of assets that are not what they were. Rejects while Redis is away. */
+  forget(assetIds: readonly string[]): Promise<void>;
 }
 
 interface LastKnownPorts<Row> {
@@ -56,6 +58,9 @@ export function createLastKnown<Row extends KnownRow>(ports: LastKnownPorts<Row>
   const written = new LRUCache<string, string>(WRITTEN);
   const shared = createSharedLayer(redis, prefix);
 
+  /** Of all hashes that may be there, the newest first. */
+  const buckets = () => Array.from({ length: KEPT_MS / BUCKET_MS + 1 }, (_, age) => bucket(age));
+
   /** Name of the hash of this moment; of the ones before it with a higher `age`. */
   function bucket(age = 0): string {
     return `${prefix}:last-known:${Math.floor(clock() / BUCKET_MS) - age}`;
@@ -69,8 +74,7 @@ export function createLastKnown<Row extends KnownRow>(ports: LastKnownPorts<Row>
 
   /** What was noted last of each id. */
   async function notes(assetIds: readonly string[]): Promise<Map<string, Row>> {
-    const ages = Array.from({ length: KEPT_MS / BUCKET_MS + 1 }, (_, age) => age);
-    const texts = await Promise.all(ages.map((age) => redis.hmget(bucket(age), ...assetIds)));
+    const texts = await Promise.all(buckets().map((key) => redis.hmget(key, ...assetIds)));
     const latest = assetIds.map((assetId, at) => {
       const text = texts.map((ofBucket) => ofBucket[at]).find((one) => one !== null);
       return [assetId, parseRow<Row>(text)] as const;
@@ -93,7 +97,8 @@ export function createLastKnown<Row extends KnownRow>(ports: LastKnownPorts<Row>
       const news = await waiting(assetId);
       const row = news ?? note;
       if (!row) return undefined;
-      const end = await endIn(row);
+      // One that was committed and is not ready was withdrawn since: its batch says how it was before.
+      const end = note?.version === undefined ? await endIn(row) : undefined;
       if (end === 'ready') return { ...row, status: 'ready', progress: 1, error: undefined, nextRetryAt: undefined };
       // News can tell of a replay, which the end in the batch comes before.
       return end && !news ? { ...row, status: 'error', error: end, nextRetryAt: undefined } : row;
@@ -112,6 +117,10 @@ export function createLastKnown<Row extends KnownRow>(ports: LastKnownPorts<Row>
           onError(error, 'noting what is known of assets'),
         );
       }
+    },
+    async forget(assetIds) {
+      for (const assetId of assetIds) written.delete(assetId);
+      if (assetIds.length > 0) await Promise.all(buckets().map((key) => redis.hdel(key, ...assetIds)));
     },
     recall: (assetIds) =>
       recallAll(assetIds).catch((error: unknown) => {

@@ -30,6 +30,7 @@ test('on a real Redis: entries and tombstones expire, drops are heard, and an ou
           return { ...facts, visibility: 'private', status: 'ready', s3Key: 'k', s3Url: '/u', urlExpiresAt: 8e15 };
         }),
       recall: async () => new Map(),
+      forget: async () => undefined,
       sign: async () => ({ url: '/signed', expiresAt: 8e15 }),
       onError: () => {},
     });

@@ -22,6 +22,8 @@ export interface UrlCachePorts extends Bases {
    * what has a tombstone. Never rejects.
    */
   readonly recall: (assetIds: readonly string[]) => Promise<ReadonlyMap<string, UrlEntry | 'deleted'>>;
+  /** Drops what `recall` would say of assets; rejects when it cannot. */
+  readonly forget: (assetIds: readonly string[]) => Promise<void>;
   /** A fresh signed URL, a path when the API serves it. */
   readonly sign: (entry: UrlEntry, options: { download: boolean }) => Promise<{ url: string; expiresAt: number }>;
   readonly onError: (error: unknown, doing: string) => void;
@@ -105,6 +107,7 @@ export function createUrlCache(ports: UrlCachePorts): UrlCache {
       lookup.forget(assetIds);
       try {
         await shared.drop(assetIds, deleted);
+        await ports.forget(assetIds);
         await drops.announce(assetIds);
       } catch (cause) {
         throw new AppError('QUEUE_UNAVAILABLE', 'Redis did not take the invalidation.', { cause });
