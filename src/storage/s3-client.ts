@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3';
 import type { S3Config } from '#config';
+import { refusePages } from './s3-answers.ts';
 import { storeCredentials } from './s3-credentials.ts';
 import { createRegion, repeatMended } from './s3-mending.ts';
 
@@ -45,6 +46,7 @@ export function connectS3(config: S3Config): Connection {
   const digests = new WeakMap<Buffer, Buffer>();
   signKnownDigests(client, digests);
   sendMd5(client, config);
+  refusePages(client);
   repeatMended(client, region);
 
   let asked: Promise<void> | undefined;

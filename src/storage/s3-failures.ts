@@ -33,6 +33,8 @@ export const S3_FAILURES: readonly FailureRow[] = [
       ...['RequestTimeout', 'RequestTimeoutException', 'TimeoutError', 'AbortError', 'ClientDisconnected'],
       ...['ETIMEDOUT', 'ESOCKETTIMEDOUT', 'ECONNRESET', 'ECONNABORTED', 'EPIPE', 'EPROTO'],
       ...['ERR_STREAM_PREMATURE_CLOSE', 'ERR_HTTP2_STREAM_ERROR', 'HPE_INVALID_CONSTANT', 'HPE_CR_EXPECTED'],
+      ...['HPE_INVALID_VERSION', 'HPE_INVALID_HEADER_TOKEN', 'HPE_INVALID_STATUS', 'HPE_INVALID_EOF_STATE'],
+      ...['HPE_INVALID_CONTENT_LENGTH', 'HPE_HEADER_OVERFLOW'],
     ],
   },
   {
@@ -49,7 +51,7 @@ export const S3_FAILURES: readonly FailureRow[] = [
     says: [
       ...['CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID', 'CERT_UNTRUSTED', 'DEPTH_ZERO_SELF_SIGNED_CERT'],
       ...['SELF_SIGNED_CERT_IN_CHAIN', 'UNABLE_TO_GET_ISSUER_CERT', 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY'],
-      ...['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'ERR_TLS_CERT_ALTNAME_INVALID'],
+      ...['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'ERR_TLS_CERT_ALTNAME_INVALID', 'CERT_REVOKED', 'CERT_SIGNATURE_FAILURE'],
     ],
   },
   {
@@ -176,5 +178,10 @@ export const S3_STATUSES: readonly FailureRow[] = [
   },
   { code: 'STORE_FULL', why: 'As WebDAV names it, and MinIO.', says: ['507'] },
   { code: 'STORE_UNAVAILABLE', why: 'It asks for patience.', says: ['408', '425', '429'] },
+  {
+    code: 'STORE_UNAVAILABLE',
+    why: "A proxy's own words in the store's place, whatever their status (s3-answers.ts).",
+    says: ['a page'],
+  },
   { code: 'STORE_UNAVAILABLE', why: 'The store, or what stands before it, fails.', says: ['500', '502', '503', '504'] },
 ];
