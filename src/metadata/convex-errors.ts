@@ -10,12 +10,15 @@ const BAD_REQUEST = CONVEX_STATUSES.filter(({ code }) => code === 'METADATA_REJE
 /** The body of what a function gave or threw. */
 const verdict = z.object({ status: z.enum(['success', 'error']) });
 
+/** Convex gives its own 400 a code; a proxy's has none, and there is one that says so of any request. */
+const refusal = z.object({ code: z.string() });
+
 /** An answer with one of those; its message is the body. */
 class BadRequest extends Error {}
 
 /**
- * A fetch for `ConvexHttpClient` that lets through what is a verdict on the call: what the function gave or threw, 400
- * and 413. All else is `METADATA_UNAVAILABLE`: no connection, no whole answer within `timeoutMs`, throttled, the token
+ * A fetch for `ConvexHttpClient` that lets through what is a verdict on the call: what the function gave or threw,
+ * Convex's own 400, and 413. All else is `METADATA_UNAVAILABLE`: no connection, no whole answer within `timeoutMs`, throttled, the token
  * refused, the page of a proxy whatever its status.
  */
 export function convexFetch(timeoutMs: number): typeof fetch {
@@ -29,7 +32,7 @@ export function convexFetch(timeoutMs: number): typeof fetch {
       throw new AppError('METADATA_UNAVAILABLE', 'Convex could not be reached or did not answer in time.', { cause });
     }
     const { status } = response;
-    if (BAD_REQUEST.includes(String(status))) throw new BadRequest(`${status} ${body}`);
+    if (isBadRequest(status, body)) throw new BadRequest(`${status} ${body}`);
     if (!isVerdict(status, body)) {
       throw new AppError('METADATA_UNAVAILABLE', `Convex answered ${status}, which decides nothing.`, {
         details: { status, body: brief(body) },
@@ -58,10 +61,17 @@ function codeOf(said: string): ErrorCode {
   return row?.code ?? 'METADATA_FAILED';
 }
 
+function isBadRequest(status: number, body: string): boolean {
+  return BAD_REQUEST.includes(String(status)) && (status !== 400 || isOf(refusal, body));
+}
+
 function isVerdict(status: number, body: string): boolean {
-  if (status !== 200 && status !== FUNCTION_FAILED) return false;
+  return (status === 200 || status === FUNCTION_FAILED) && isOf(verdict, body);
+}
+
+function isOf(schema: z.ZodType, body: string): boolean {
   try {
-    return verdict.safeParse(JSON.parse(body)).success;
+    return schema.safeParse(JSON.parse(body)).success;
   } catch {
     return false;
   }

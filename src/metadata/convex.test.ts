@@ -23,6 +23,7 @@ describe('the Convex adapter', () => {
     ['a status 403', { status: 403 }],
     ['a status 404', { status: 404, body: '404 page not found' }],
     ['a redirection to nowhere', { status: 301, body: '' }],
+    ["a proxy's status 400", { status: 400, body: '<html>The plain HTTP request was sent to HTTPS port</html>' }],
     ["a proxy's page", { status: 200, body: '<html>maintenance</html>' }],
     ["a proxy's JSON", { status: 200, body: '{"status":"maintenance"}' }],
     ["a proxy's JSON that is no object", { status: 200, body: 'null' }],
@@ -75,7 +76,7 @@ describe('the Convex adapter', () => {
 
   it.each<[string, EdgeAnswer]>([
     ['a refusal of the function', { refuse: 'FORBIDDEN', data: { code: 'FORBIDDEN', message: 'FORBIDDEN' } }],
-    ['a status 400', { status: 400 }],
+    ['a status 400', { status: 400, body: '{"code":"BadJsonBody","message":"no JSON"}' }],
     ['a status 413', { status: 413 }],
   ])('calls %s rejected and keeps the cause', async (_, answer) => {
     const metadata = await open(answer);
