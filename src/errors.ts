@@ -28,8 +28,8 @@ const CODES = {
   GONE: row(410, false, 'It was deleted; upload it again if it is still needed.'),
   TOO_LARGE: row(413, false, 'Split the request, or send large bytes as a form or by staging.'),
   UNSUPPORTED_MEDIA_TYPE: row(415, false, 'Send application/json or multipart/form-data, as the route says.'),
-  CHECKSUM_MISMATCH: row(422, false, 'The bytes are not the ones announced. Upload them again with their own SHA-256.'),
-  SIZE_MISMATCH: row(422, false, 'The bytes are not as many as announced. Upload them again with their own size.'),
+  CHECKSUM_MISMATCH: row(422, false, 'Upload the bytes again, with their own SHA-256.'),
+  SIZE_MISMATCH: row(422, false, 'Upload the bytes again, with their own size.'),
   EMPTY_FILE: row(422, false, 'The file has no bytes. Upload it again once it is complete.'),
   CONTENT_TYPE_MISMATCH: row(
     422,
@@ -42,7 +42,7 @@ const CODES = {
   RATE_LIMITED: row(429, true, 'Wait as long as Retry-After says, then send the request again.'),
   CANCELLED: row(409, false, 'It was cancelled on request; upload it again if it is still needed.'),
   POISON: row(422, false, 'Look at what is special about the file; replay it once that is mended.'),
-  OBJECT_MISSING: row(502, false, 'The object is gone from the store. Upload the file again.'),
+  OBJECT_MISSING: row(502, false, 'Upload the file again: its object is gone from the store.'),
   JOB_LOST: row(502, false, 'Upload the file again: nothing works on it any more.'),
   ENCRYPTION_NOT_APPLIED: row(502, false, 'The store ignored the encryption asked for. Correct S3_SSE or the bucket.'),
   LOCK_NOT_APPLIED: row(

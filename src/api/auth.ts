@@ -32,6 +32,7 @@ interface AccessPorts {
 
 /** A membership is believed this long before it is asked for again. */
 const FRESH_MS = 30_000;
+const ADMIN_KEY = 'Use such a key. The embedded stack keeps one in credentials.json, as adminKey.';
 const REMEMBERED = 10_000;
 
 /** Tells who calls and what that caller may see; keys and memberships are remembered for 30 s. */
@@ -78,7 +79,10 @@ export function createAccess({ metadata, clock, verifyViewer }: AccessPorts): Ac
     },
     requireEverywhere(caller, scope) {
       if (hasScope(caller, scope) && caller.kind === 'agent' && caller.key.projects === undefined) return;
-      throw new AppError('FORBIDDEN', `The caller has no ${scope} in all projects; name one.`, { details: { scope } });
+      throw new AppError('FORBIDDEN', `This takes a key with the scope ${scope} in all projects.`, {
+        nextAction: scope === 'admin' ? ADMIN_KEY : `Use such a key, or name a project in which the key has ${scope}.`,
+        details: { scope },
+      });
     },
     async require(caller, scope, project) {
       if (await allows(caller, scope, project)) return;

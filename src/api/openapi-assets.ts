@@ -85,7 +85,7 @@ export const assetRoutes: Routes = {
     query: contentQuery,
     headers: OBJECT_HEADERS,
     answers: objectAnswers,
-    errors: [...UNSERVED, 'RANGE_NOT_SATISFIABLE', ...STORE_ERRORS],
+    errors: [...UNSERVED, 'RANGE_NOT_SATISFIABLE', 'OBJECT_MISSING', ...STORE_ERRORS],
   },
 };
 

@@ -112,6 +112,5 @@ const PLAIN = new Set(['signature', 'filename', 'download', 'file', 'state']);
 /** What a file or a job ends with in a worker; 405 is answered by paths, not by operations. */
 const OF_FILES = [
   ...['CONTENT_TYPE_MISMATCH', 'TIMED_OUT', 'CANCELLED', 'POISON', 'LOCK_NOT_APPLIED'],
-  ...['OBJECT_MISSING', 'JOB_LOST'],
-  ...['METHOD_NOT_ALLOWED', 'RATE_LIMITED'],
+  ...['JOB_LOST', 'METHOD_NOT_ALLOWED', 'RATE_LIMITED'],
 ];

@@ -10,15 +10,17 @@ interface SentObject {
   readonly filename?: string | undefined;
   /** Saved rather than shown. */
   readonly download: boolean;
+  /** What it is called when the store has no such object. */
+  readonly lacking?: 'NOT_FOUND' | 'OBJECT_MISSING';
 }
 
 /**
  * Streams an object: whole, one range (206), or nothing for HEAD and for a copy that is still fresh (304).
- * Throws `NOT_FOUND`, `RANGE_NOT_SATISFIABLE`, or what the store throws before the first byte.
+ * Throws `NOT_FOUND` or what is said instead, `RANGE_NOT_SATISFIABLE`, or what the store throws before the first byte.
  */
 export async function sendObject(req: Request, res: Response, store: Store, object: SentObject): Promise<void> {
   const info = await store.head(object.key);
-  if (!info) throw new AppError('NOT_FOUND', 'The object is not in the store.');
+  if (!info) throw new AppError(object.lacking ?? 'NOT_FOUND', 'The object is not in the store.');
   const etag = info.etag.startsWith('"') ? info.etag : `"${info.etag}"`;
   res.set({ ETag: etag, 'Last-Modified': new Date(info.lastModified).toUTCString() });
   if (req.fresh) {

@@ -69,7 +69,7 @@ export function urls(router: Router, ports: ApiPorts, access: Access): void {
     const { entry } = await find(callerOf(res), assetId);
     requireReady(entry);
     const filename = downloadName({ ...entry, scene: entry.entity.scene });
-    await sendObject(req, res, store, { key: entry.s3Key, filename, download });
+    await sendObject(req, res, store, { key: entry.s3Key, filename, download, lacking: 'OBJECT_MISSING' });
   };
 
   resource(router, '/v1/assets/urls', { post: [...jsonBody, postUrls] });

@@ -54,6 +54,10 @@ export function showPlan({ output }: Context, planned: LettersPlanned, verb: str
 }
 
 function openBar(output: Output, doing: string, total: number): SingleBar | undefined {
+  if (total === 0) {
+    output.note('Nothing to do: what is named is no dead letter.');
+    return undefined;
+  }
   if (!output.interactive) {
     output.note(`${doing} ${count(total, 'dead letter')}`);
     return undefined;

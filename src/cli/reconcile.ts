@@ -45,6 +45,8 @@ async function run({ connectAdmin, output, signal }: Context, options: Reconcile
 const HELD =
   'So much is rather another bucket, deployment or Redis than damage, and was left as it is. Check those; to mend it all the same: --repair --force';
 
+const NOTHING = 'Nothing differs. What is younger than an hour, or in work, is left to its job.';
+
 /** True while something differs that was not mended. */
 function isOpen({ repair, classes }: ReconcileReport): boolean {
   return Object.values(classes).some(({ found, failed, held }) => (repair ? failed + held > 0 : found > 0));
@@ -67,9 +69,9 @@ function textOf({ jobId, state, error, scanned, classes }: ReconcileReport): str
       return `${subject}\n  ${detail}${error ? ` Not mended: ${error.code}: ${error.message}` : ''}`;
     }),
   );
-  const told =
-    found.length === 0 ? ['Nothing differs.'] : [table([['CLASS', 'FOUND', 'DONE', 'FAILED', 'HELD'], ...rows])];
+  const told = found.length === 0 ? [] : [table([['CLASS', 'FOUND', 'DONE', 'FAILED', 'HELD'], ...rows])];
+  const nothing = state === 'done' && found.length === 0 ? [NOTHING] : [];
   const held = found.some(([, one]) => one.held > 0) ? [HELD] : [];
   const failure = state === 'failed' ? [`${jobId} failed: ${error?.message ?? ''}`] : [];
-  return [looked, ...told, ...held, ...examples, ...failure].join('\n');
+  return [looked, ...nothing, ...told, ...held, ...examples, ...failure].join('\n');
 }

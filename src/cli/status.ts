@@ -14,10 +14,10 @@ export function status(program: Command, act: Act): void {
 /** Readiness is for everybody; the rest takes a key with the scope `admin`, and what it may not see is left out. */
 async function run({ connectAdmin, output, signal }: Context): Promise<ExitCode> {
   const client = await connectAdmin();
-  const full = await optional(() => client.status({ signal }), ['UNAUTHENTICATED', 'FORBIDDEN', ...AWAY]);
+  const leftOut = ({ message }: ReelayError) => output.note(`Breakers and queues are left out: ${message}`);
+  const full = await optional(() => client.status({ signal }), ['UNAUTHENTICATED', 'FORBIDDEN', ...AWAY], leftOut);
   const seen: Seen = full ?? (await client.health({ signal }));
   const reconciled = full && (await optional(() => client.reconcile.latest({ signal }), ['NOT_FOUND', ...AWAY]));
-  if (!full) output.note('Breakers and queues are shown to keys with the scope admin, while Convex knows them.');
   output.result(statusText(seen, reconciled), { ...seen, ...(reconciled && { lastReconcile: reconciled }) });
   return seen.ready ? EXIT.ok : EXIT.unavailable;
 }
@@ -25,11 +25,16 @@ async function run({ connectAdmin, output, signal }: Context): Promise<ExitCode>
 /** Codes of an API that answers, though what it would look that up in is away. */
 const AWAY = ['METADATA_UNAVAILABLE', 'QUEUE_UNAVAILABLE', 'INTERNAL'];
 
-async function optional<T>(ask: () => Promise<T>, lacking: readonly string[]): Promise<T | undefined> {
+async function optional<T>(
+  ask: () => Promise<T>,
+  lacking: readonly string[],
+  onLack: (error: ReelayError) => void = () => undefined,
+): Promise<T | undefined> {
   try {
     return await ask();
   } catch (error) {
-    if (error instanceof ReelayError && lacking.includes(error.code)) return undefined;
-    throw error;
+    if (!(error instanceof ReelayError && lacking.includes(error.code))) throw error;
+    onLack(error);
+    return undefined;
   }
 }
