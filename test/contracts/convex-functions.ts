@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe } from 'vitest';
 import { describeAccess } from './convex/access.ts';
+import { describeAnyOrder } from './convex/any-order.ts';
 import { describeAudit } from './convex/audit.ts';
 import { describeCommits } from './convex/commits.ts';
 import { describeRecords } from './convex/records.ts';
@@ -24,6 +25,7 @@ export function convexFunctionsContract(name: string, open: () => Promise<Backen
     describeCommits(now);
     describeStatuses(now);
     describeWithdrawals(now);
+    describeAnyOrder(now);
     describeScans(now);
     describeRecords(now);
     describeAudit(now);
