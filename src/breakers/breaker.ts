@@ -28,8 +28,10 @@ export interface Breaker {
 export interface BreakerOptions {
   /** What people call it, to begin a sentence with. */
   readonly name: string;
-  /** Codes that say it is away. Whatever else it answers is an answer. */
+  /** Codes that say it is away. */
   readonly counts: ReadonlySet<string>;
+  /** Whether any other code is an answer of its own. One that is not, as of a call given up, says nothing of it. */
+  readonly isAnswer?: (code: string) => boolean;
   /** Asked while open: resolves, or rejects with any other code, when the dependency is there again. */
   readonly probe: () => Promise<unknown>;
   /** Milliseconds from opening to the probe, and between probes. */
@@ -46,7 +48,8 @@ const PROBE_WITHIN = 5_000;
  * A breaker that opens after five answers in a row that say the dependency is away. One probe at a time then asks whether
  * it is back: never a caller's own call, which may take minutes.
  */
-export function createBreaker({ name, counts, probe, probeEveryMs = PROBE_EVERY }: BreakerOptions): Breaker {
+export function createBreaker(options: BreakerOptions): Breaker {
+  const { name, counts, isAnswer = () => true, probe, probeEveryMs = PROBE_EVERY } = options;
   const isAway = (error: unknown) => error instanceof AppError && counts.has(error.code);
   const policy = circuitBreaker(
     handleWhen((error) => isAway(error) || error instanceof TaskCancelledError),
@@ -88,7 +91,7 @@ export function createBreaker({ name, counts, probe, probeEveryMs = PROBE_EVERY 
       return { value: await call() };
     } catch (thrown) {
       if (isAway(thrown)) reason = thrown as AppError;
-      else if (thrown instanceof AppError) return { error: thrown };
+      else if (thrown instanceof AppError && isAnswer(thrown.code)) return { error: thrown };
       // What is neither, as an abort, says nothing of the dependency.
       throw thrown;
     }

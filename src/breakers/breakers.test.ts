@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { AppError } from '#errors';
+import { AppError, type ErrorCode } from '#errors';
 import { connectRedis, whenConnected } from '#redis/connection.ts';
 import { startRedis, type TestRedis } from '#test/redis.ts';
 import { until } from '#test/until.ts';
@@ -22,8 +22,9 @@ afterAll(async () => {
 /** A process whose store is away until told otherwise. */
 function open(prefix: string, name: string) {
   const told: unknown[] = [];
-  const state = { isAway: true };
+  const state: { isAway: boolean; code?: ErrorCode } = { isAway: true };
   const ask = async () => {
+    if (state.code) throw new AppError(state.code, 'Something else.');
     if (state.isAway) throw new AppError('STORE_UNAVAILABLE', 'Nobody answers.');
   };
   const guarded = guardPorts({
@@ -80,4 +81,22 @@ test('one that closes its process takes down what it showed', async () => {
   await until(async () => (await worker.breakers.list()).length === 1, { within: 5_000, what: 'it to be shown' });
   worker.close();
   await until(async () => (await worker.breakers.list()).length === 0, { within: 5_000, what: 'it to be gone' });
+});
+
+test.each<[ErrorCode, boolean]>([
+  ['CANCELLED', true],
+  ['TIMED_OUT', true],
+  ['ORIGIN_UNREADABLE', true],
+  ['NOT_FOUND', false],
+  ['STORE_FULL', false],
+])('of a store that is away %s in between says nothing: %s', async (code, opens) => {
+  const worker = open(`between-${code}`, 'worker');
+  const { head } = worker.store;
+  for (let at = 0; at < 4; at += 1) await head().catch(() => undefined);
+  worker.state.code = code;
+  await head().catch(() => undefined);
+  delete worker.state.code;
+  await head().catch(() => undefined);
+  expect(worker.breakers.store.refusal !== undefined).toBe(opens);
+  worker.close();
 });

@@ -42,6 +42,8 @@ const COUNTS = {
   store: new Set(['STORE_UNAVAILABLE', 'STORE_CREDENTIALS_EXPIRED', 'STORE_CLOCK_SKEWED']),
   metadata: new Set(['METADATA_UNAVAILABLE']),
 };
+/** Codes by which the store itself answered. Any other is of a call given up, or of an origin, maybe before it was asked. */
+const OF_THE_STORE = /^(STORE_|NOT_FOUND$|RANGE_|ENCRYPTION_|LOCK_)/;
 /** What of the store's ports asks nobody: who gets a URL may be able to reach what we cannot. */
 const LOCAL = ['close', 'signGet', 'signPut', 'signPart', 'partSize'];
 /** How often an open one is shown again, in milliseconds. */
@@ -60,7 +62,10 @@ export function guardPorts<Store extends StorePort, Metadata extends { check(): 
   const { store, metadata, board, process, clock, onChange, onError, probeEveryMs } = options;
   const every = probeEveryMs === undefined ? {} : { probeEveryMs };
   const own = {
-    store: createBreaker({ name: 'The store', counts: COUNTS.store, probe: () => store.check(), ...every }),
+    store: createBreaker({
+      ...{ name: 'The store', counts: COUNTS.store, probe: () => store.check(), ...every },
+      isAnswer: (code) => OF_THE_STORE.test(code),
+    }),
     metadata: createBreaker({ name: 'Convex', counts: COUNTS.metadata, probe: () => metadata.check(), ...every }),
   };
   const timers = new Map<Dependency, NodeJS.Timeout>();

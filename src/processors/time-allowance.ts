@@ -8,7 +8,7 @@ export interface TimeAllowance {
 }
 
 interface TimeWatch {
-  /** Aborted with `TIMED_OUT` once the file has taken longer than it may. */
+  /** Aborted with `TIMED_OUT`, or what `reason` made of it, once the file has taken longer than it may. */
   readonly signal: AbortSignal;
   /** Bytes that have moved so far. */
   moved(bytes: number): void;
@@ -17,9 +17,14 @@ interface TimeWatch {
 
 /**
  * Starts to watch one try of a file. Judged by what has moved and not by what is to come: a film that stalls after its
- * first part ends as early as a script that does. `now` is in milliseconds and never jumps.
+ * first part ends as early as a script that does. `now` is in milliseconds and never jumps; `reason` may name another
+ * cause at that moment.
  */
-export function watchTime({ baseMs, bytesPerSecond }: TimeAllowance, now: () => number): TimeWatch {
+export function watchTime(
+  { baseMs, bytesPerSecond }: TimeAllowance,
+  now: () => number,
+  reason: (timedOut: AppError) => AppError = (timedOut) => timedOut,
+): TimeWatch {
   const controller = new AbortController();
   const started = now();
   let bytes = 0;
@@ -28,7 +33,7 @@ export function watchTime({ baseMs, bytesPerSecond }: TimeAllowance, now: () => 
   const look = () => {
     const ms = left();
     if (ms > 0) timer = setTimeout(look, Math.min(ms, LONGEST_TIMER));
-    else controller.abort(timedOut(now() - started, bytes));
+    else controller.abort(reason(timedOut(now() - started, bytes)));
   };
   look();
   return {

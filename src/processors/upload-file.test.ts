@@ -3,6 +3,8 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as after } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { createBreaker } from '#breakers/breaker.ts';
+import { guard } from '#breakers/guard.ts';
 import { readConfig, type S3Config } from '#config';
 import { createS3Store } from '#storage/s3.ts';
 import { pieces } from '#test/sources.ts';
@@ -75,9 +77,16 @@ it('bytes on their way to the store count before all of a part is there', async 
   await store.close();
 });
 
-it('a store that never answers is away: the file loses no try', async () => {
+it('a store that never answers is away: the file loses no try, and the breaker hears of it', async () => {
   ready = () => new Promise(() => undefined);
   const store = open();
-  await expect(storeOne(store)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE', unavailable: true });
+  const counts = new Set(['STORE_UNAVAILABLE']);
+  const breaker = createBreaker({ name: 'The store', counts, probe: () => store.check() });
+  const puts = Array.from({ length: 5 }, () => storeOne(guard(store, breaker)));
+  for (const put of await Promise.allSettled(puts)) {
+    expect(put).toMatchObject({ reason: { code: 'STORE_UNAVAILABLE', unavailable: true } });
+  }
+  expect(breaker.refusal).toBeDefined();
+  breaker.close();
   await store.close();
 });

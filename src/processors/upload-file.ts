@@ -19,13 +19,15 @@ export async function storeFile(parts: UploadParts, file: PackFile): Promise<Sto
   const { ports, pack, run, state, reporter } = parts;
   const { origin, s3Key } = file;
   const whole = origin.kind === 'staged' && origin.slice === undefined;
-  const time = watchTime(ports.allowance, () => performance.now());
+  let waitsFor: 'origin' | 'store' = whole ? 'store' : 'origin';
+  let answered = false;
+  // By the signal's reason, so that the store's breaker hears of it too.
+  const reason = (timedOut: AppError) => (waitsFor === 'store' && !answered ? silentStore(timedOut) : timedOut);
+  const time = watchTime(ports.allowance, () => performance.now(), reason);
   // The store says nothing of a copy while it makes it.
   if (whole && file.size !== undefined) time.moved(file.size);
   const signal = AbortSignal.any([parts.signal, time.signal]);
   const opening = AbortSignal.any([signal, run.park]);
-  let waitsFor: 'origin' | 'store' = whole ? 'store' : 'origin';
-  let answered = false;
   const options = {
     contentType: file.contentType,
     typeGuessed: file.typeGuessed,
@@ -60,9 +62,6 @@ export async function storeFile(parts: UploadParts, file: PackFile): Promise<Sto
       throw new AppError('SIZE_MISMATCH', `${file.filename} has ${stored.size} bytes, ${file.size} were announced.`);
     }
     return stored;
-  } catch (error) {
-    const isSilent = error === time.signal.reason && waitsFor === 'store' && !answered;
-    throw isSilent ? silentStore(error) : error;
   } finally {
     time.stop();
   }
