@@ -222,6 +222,16 @@ test('a prefix leaves out what is not under it', async () => {
   expect(staging).toEqual([]);
 });
 
+test('one whose job ended without a word has failed', async () => {
+  const jobId = await ask();
+  await (await parts.producer.lanes.maintenance.getJob(jobId))?.remove();
+  expect(await parts.producer.reconciles.latest()).toMatchObject({ jobId, state: 'waiting' });
+  const lost = { prefix: '', repair: false, force: false, requestedBy: 'k', requestedAt: faults.at };
+  const { jobId: other } = await parts.producer.reconciles.start(lost);
+  await (await parts.producer.lanes.maintenance.getJob(other))?.remove();
+  expect(await parts.producer.reconciles.get(other)).toMatchObject({ state: 'failed', error: { code: 'JOB_LOST' } });
+});
+
 test('what looks like another bucket is told and left alone, unless forced', async () => {
   const { metadata, redis, dir } = parts;
   const many = openFaults({ metadata, redis, prefix: 'worker', storeDir: `${dir}/store`, hasty: true });

@@ -135,7 +135,7 @@ export function createProducer({ redis, prefix, limits, clock, onError, keep }: 
     idempotency: guardedAll(guarded, createIdempotency(redis, prefix, keep)),
     deadLetters: guardedAll(guarded, { groups: deadLetters.groups, list: deadLetters.list }),
     letterRuns: guardedAll(guarded, createLetterRuns(redis, prefix, lanes, keep)),
-    reconciles: guardedAll(guarded, createReconciles(redis, prefix, lanes)),
+    reconciles: guardedAll(guarded, createReconciles(redis, prefix, lanes, clock)),
     staging: guardedAll(guarded, createStagingRecords(redis, prefix, lanes.maintenance)),
     requireRoom: (bytes) => guarded(() => backlog.requireRoom(bytes)),
     accept: (request) => guarded(() => acceptBatch({ redis, prefix, lanes, batches, pending, keep }, request)),

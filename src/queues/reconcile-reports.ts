@@ -1,5 +1,5 @@
-import type { Queue } from 'bullmq';
-import type { ErrorFacts } from '#errors';
+import type { Job, Queue } from 'bullmq';
+import { AppError, type ErrorFacts } from '#errors';
 import type { RedisConnection } from '#redis/connection.ts';
 import { newReconcileId } from './ids.ts';
 import { jobOptions, type Lanes } from './lanes.ts';
@@ -123,6 +123,11 @@ export function newReport(jobId: string, order: ReconcileOrder): ReconcileReport
   };
 }
 
+/** Ids of scheduled jobs as reports have them: no path of ours takes a `:`. */
+const SCHEDULED = /^repeat-(.+)-(\d+)$/;
+/** A report is written before its job, which is there after so many milliseconds or never. */
+const BEING_ADDED = 60_000;
+
 /** Reconciliations for those who ask for them. */
 export interface Reconciles extends Pick<ReconcileReports, 'get' | 'latest'> {
   /** Asks a worker for one; resolved means Redis has job and report. */
@@ -133,10 +138,25 @@ export function createReconciles(
   redis: RedisConnection,
   prefix: string,
   { maintenance }: Pick<Lanes, 'maintenance'>,
+  clock: () => number,
 ): Reconciles {
   const { get, latest, open } = createReconcileReports(redis, prefix, maintenance);
+  /** A job that ends without its processor, as one that crashed too often or was removed, writes nothing. */
+  async function asItEnded(report: ReconcileReport | undefined): Promise<ReconcileReport | undefined> {
+    if (report?.state !== 'waiting' && report?.state !== 'running') return report;
+    const jobId = report.jobId.replace(SCHEDULED, 'repeat:$1:$2');
+    const state = await maintenance.getJobState(jobId);
+    const isGone = state === 'unknown' && clock() - report.requestedAt > BEING_ADDED;
+    if (state !== 'failed' && !isGone) return report;
+    const job: Job | undefined = await maintenance.getJob(jobId);
+    const error = job
+      ? new AppError('INTERNAL', job.failedReason ?? 'Its job failed.')
+      : new AppError('JOB_LOST', 'Its job is gone.', { nextAction: 'Ask for another one.' });
+    return { ...report, state: 'failed', error: error.toFacts(), finishedAt: job?.finishedOn };
+  }
   return {
-    ...{ get, latest },
+    get: async (jobId) => asItEnded(await get(jobId)),
+    latest: async () => asItEnded(await latest()),
     async start(order) {
       const report = newReport(newReconcileId(), order);
       await open(report);

@@ -7,7 +7,7 @@ import { ERROR, FIRST_PAGE, type Served, someCommit, someScene } from './served.
 const ASSETS = 6;
 const some = fc.uniqueArray(fc.nat(ASSETS - 1), { minLength: 1, maxLength: 3 });
 const step = fc.record({ does: fc.constantFrom('commit', 'commit', 'withdraw', 'delete'), to: some });
-const RUNS = 25;
+const RUNS = 60;
 
 /** What holds after commits, withdrawals, and deletions in any order, each as often as it likes. */
 export function describeAnyOrder(served: () => Served): void {
