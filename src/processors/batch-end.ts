@@ -11,27 +11,26 @@ export interface BatchEndPorts extends BatchCommitPorts, Pick<FollowUps, 'recoun
 }
 
 /**
- * Commits what the batch left to its end, has its session recounted, and writes its final record. A batch that Redis has
- * forgotten needs none.
+ * Commits what the batch left to its end, has its session recounted, and writes its final record. A batch whose record
+ * Redis has forgotten needs none.
  * Files whose commit was refused make it a dead letter: its replay asks for them again.
  */
 export function batchEndProcessor(ports: BatchEndPorts): Processor<'batch-end'> {
   return async ({ batchId }, run) => {
     const { refused, untidied } = await commitBatch(ports, batchId, run);
     const batch = await ports.batches.view(batchId);
-    if (!batch) {
-      await ports.openBatches.close(batchId);
-      return { end: 'done' };
+    if (batch) {
+      const { successful, failed, size: _size, ...record } = batch;
+      await recountSession(ports, successful);
+      await ports.metadata.applyBatches([{ ...record, ready: successful.length, failed: failed.length }]);
     }
-    const { successful, failed, size: _size, ...record } = batch;
-    await recountSession(ports, successful);
-    await ports.metadata.applyBatches([{ ...record, ready: successful.length, failed: failed.length }]);
-    if (record.state === 'done') await ports.openBatches.close(batchId);
+    if (!batch || batch.state === 'done') await ports.openBatches.close(batchId);
     // Everybody has been told: what is left is asked for again, and what was refused with it.
     if (untidied) throw untidied;
     const [first] = refused;
     if (!first) return { end: 'done' };
-    const message = `The commit of ${refused.length} of ${batch.total} files was refused: ${first.message}`;
+    const count = batch ? `${refused.length} of ${batch.total}` : refused.length;
+    const message = `The commit of ${count} files was refused: ${first.message}`;
     return { end: 'failed', error: new AppError(first.code, message, { details: { ...first.details }, cause: first }) };
   };
 }

@@ -3,10 +3,13 @@ import { join } from 'node:path';
 import { Worker } from 'bullmq';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { AppError } from '#errors';
+import { createDiscards } from '#queues/discards.ts';
 import { jobKey, lanePrefix } from '#queues/lanes.ts';
+import { createPendingPacks } from '#queues/pending-packs.ts';
 import { quarantineKey } from '#storage/keys.ts';
 import type { Store } from '#storage/store.ts';
 import { type PlannedFile, someFile } from '#test/pack-work.ts';
+import { until } from '#test/until.ts';
 import { openWorkerBench, type WorkerBench } from '#test/worker-bench.ts';
 
 let bench: WorkerBench;
@@ -27,6 +30,13 @@ const accept = async (files: readonly PlannedFile[], commit: 'each' | 'batch' = 
 };
 const replay = async (jobId: string) =>
   (await api.producer.lanes.small.getJob(jobId))?.retry('failed', { resetAttemptsMade: true });
+
+/** A key that is revoked has its uploads refused at their commit, for good. */
+const revoke = (revokedAt: number | undefined) =>
+  api.metadata.putApiKey({
+    ...{ keyId: 'key', secretHash: 'ab'.repeat(32), name: 'a key', scopes: ['assets:write'], createdAt: 0 },
+    ...(revokedAt === undefined ? {} : { revokedAt }),
+  });
 
 /** A dead letter whose bytes are there again, so that its replay has all it needs. */
 async function deadLetter(commit?: 'batch') {
@@ -96,6 +106,42 @@ describe('a dead letter', () => {
   });
 });
 
+describe('the end of a batch that is a dead letter', () => {
+  it('is one again after each replay, though Redis has forgotten the batch, until it is discarded', async () => {
+    await revoke(1);
+    await bench.serve();
+    const { files } = await work.staged(['refused for long']);
+    const { batchId } = await accept(files, 'batch');
+    const { maintenance } = api.producer.lanes;
+    const endId = `${batchId}-end`;
+    const whenStarted = (starts: number) =>
+      until(
+        async () =>
+          (await maintenance.getJob(endId))?.attemptsStarted === starts &&
+          (await maintenance.getJobState(endId)) === 'failed',
+        {
+          within: 10_000,
+          what: `the end to fail in start ${starts}`,
+        },
+      );
+    await whenStarted(1);
+    const record = `worker:batch:{${batchId}}`;
+    expect(await api.redis.ttl(`${record}:stored`)).toBe(-1);
+    await api.redis.del(record);
+    await (await maintenance.getJob(endId))?.retry('failed', { resetAttemptsMade: true });
+    await whenStarted(2);
+
+    const discards = createDiscards(api.redis, 'worker', {
+      lanes: api.producer.lanes,
+      pending: createPendingPacks(api.redis, 'worker'),
+    });
+    await discards.forget(await discards.read({ lane: 'maintenance', jobId: endId }));
+    expect(await maintenance.getJob(endId)).toBeUndefined();
+    expect(await api.redis.ttl(`${record}:stored`)).toBeGreaterThan(0);
+    await revoke(undefined);
+  });
+});
+
 describe('a file that has failed for good, while its job is not a dead letter yet', () => {
   it('cannot be cancelled any more, though a crash gave its claim free', async () => {
     const quarantine: Store['quarantine'] = async () => {
@@ -103,10 +149,7 @@ describe('a file that has failed for good, while its job is not a dead letter ye
     };
     const { files } = await work.staged(['refused']);
     const { assetId, s3Key } = first(files);
-    await api.metadata.putApiKey({
-      ...{ keyId: 'key', secretHash: 'ab'.repeat(32), name: 'a key', scopes: ['assets:write'], createdAt: 0 },
-      revokedAt: 1,
-    });
+    await revoke(1);
     await bench.serve({ store: { ...api.store, quarantine } });
     const { batchId, jobId } = await accept(files);
     await work.whenJob(jobId, 'delayed');
@@ -117,5 +160,6 @@ describe('a file that has failed for good, while its job is not a dead letter ye
     expect(await work.whenJob(jobId, 'failed')).toMatchObject({ error: { code: 'FORBIDDEN' } });
     expect(await api.store.head(quarantineKey(s3Key))).toBeDefined();
     expect((await work.whenRow(assetId, 'error')).error?.code).toBe('FORBIDDEN');
+    await revoke(undefined);
   });
 });

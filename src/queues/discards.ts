@@ -5,6 +5,7 @@ import { type DeadLetter, failedKey } from './dead-letter-page.ts';
 import { forgetJobFacts, readJobFacts } from './job-facts.ts';
 import { jobKey, type Lanes, lanePrefix } from './lanes.ts';
 import type { PendingPacks } from './pending-packs.ts';
+import { createStoredFiles } from './stored-files.ts';
 
 /** A dead letter on its way out. */
 export interface Discarded {
@@ -52,6 +53,7 @@ export function createDiscards(
   prefix: string,
   { lanes, pending }: { lanes: Lanes; pending: Pick<PendingPacks, 'remove'> },
 ): Discards {
+  const storedFiles = createStoredFiles(redis, prefix);
   const discardingKey = (lane: Lane) => `${lanePrefix(prefix, lane)}:discarding`;
 
   return {
@@ -74,8 +76,10 @@ export function createDiscards(
       ]);
       return { jobId, lane, job: job ?? '', data: readJson(data), facts };
     },
-    async forget({ lane, jobId, data }) {
-      await pending.remove(lane, readAnyPack(data).entity.project, [jobId]);
+    async forget({ lane, jobId, job, data }) {
+      const { batchId, entity } = readAnyPack(data);
+      if (job === 'batch-end') await storedFiles.expire(batchId);
+      await pending.remove(lane, entity.project, [jobId]);
       await forgetJobFacts(redis, prefix, lane, jobId);
       await lanes[lane].remove(jobId, { removeChildren: false });
       await redis.zrem(discardingKey(lane), jobId);

@@ -18,7 +18,7 @@ export interface StoredFile {
 
 /**
  * What the packs of a batch have stored, for the job that ends it to commit: a hash beside the batch's record, so that
- * it outlives the packs. A file stays in it until it is ready or cancelled.
+ * it outlives the packs. A file stays in it until it is ready or cancelled, however long its end is a dead letter.
  */
 export interface StoredFiles {
   /** Before the files count as ended. `staged`: keys that nobody needs once these are committed, `packed` by the job. */
@@ -32,10 +32,12 @@ export interface StoredFiles {
   /** Staged keys of packs none of whose files waits any more, by job. */
   needless(batchId: string): Promise<{ jobId: string; keys: string[] }[]>;
   forgetStaged(batchId: string, jobIds: readonly string[]): Promise<void>;
+  /** The end of the batch was discarded: what no other end takes in 30 days is forgotten. */
+  expire(batchId: string): Promise<void>;
 }
 
-/** As long as a batch's record. */
 const TTL_SECONDS = 30 * 86_400;
+
 const FILE = 'file:';
 const STAGED = 'staged:';
 
@@ -65,7 +67,7 @@ export function createStoredFiles(redis: RedisConnection, prefix: string): Store
       const fields = Object.fromEntries(files.map((file) => [FILE + file.facts.assetId, JSON.stringify(file)]));
       if (staged.length > 0) fields[STAGED + jobId] = JSON.stringify(staged);
       if (Object.keys(fields).length === 0) return;
-      await redis.multi().hset(key(batchId), fields).expire(key(batchId), TTL_SECONDS).exec();
+      await redis.multi().hset(key(batchId), fields).persist(key(batchId)).exec();
     },
     list: (batchId) => fieldsOf(batchId, FILE),
     get,
@@ -89,5 +91,6 @@ export function createStoredFiles(redis: RedisConnection, prefix: string): Store
     async forgetStaged(batchId, jobIds) {
       if (jobIds.length > 0) await redis.hdel(key(batchId), ...jobIds.map((jobId) => STAGED + jobId));
     },
+    expire: async (batchId) => void (await redis.expire(key(batchId), TTL_SECONDS)),
   };
 }
