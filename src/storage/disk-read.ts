@@ -3,6 +3,7 @@ import { type FileHandle, open, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { z } from 'zod';
 import { type DiskTree, META_SUFFIX } from './disk-tree.ts';
+import { parseField } from './journal.ts';
 import type { ObjectInfo } from './store.ts';
 import { isMissing } from './system-error.ts';
 
@@ -24,8 +25,10 @@ export async function openObject(tree: DiskTree, key: string): Promise<{ handle:
   const handle = await orMissing(open(path, constants.O_RDONLY | constants.O_NOFOLLOW));
   if (handle === undefined) return undefined;
   try {
-    const found = (await handle.stat()).isFile() ? await readMeta(path) : undefined;
-    if (found !== undefined) return { handle, meta: found };
+    const file = await handle.stat();
+    const found = file.isFile() ? await readMeta(path) : undefined;
+    // As large as it is now: what was cut short is found by its size.
+    if (found !== undefined) return { handle, meta: { ...found, size: file.size } };
   } catch (error) {
     await handle.close();
     throw error;
@@ -39,9 +42,9 @@ export function objectInfo(key: string, { size, checksum, contentType, filename,
   return { key, size, checksum, contentType, filename, lastModified, etag: `"${checksum}"` };
 }
 
+/** Facts that are damaged are none: nobody can say whether the bytes are whole, and one such object must not spoil a list. */
 async function readMeta(path: string): Promise<Meta | undefined> {
-  const text = await orMissing(readFile(path + META_SUFFIX, 'utf8'));
-  return text === undefined ? undefined : meta.parse(JSON.parse(text));
+  return parseField(meta, await orMissing(readFile(path + META_SUFFIX, 'utf8')));
 }
 
 async function orMissing<T>(reading: Promise<T>): Promise<T | undefined> {

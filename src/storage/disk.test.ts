@@ -104,7 +104,23 @@ describe('the disk store', () => {
     await writeFile(join(dir, 'objects/half'), 'half');
     expect(await store.head('half')).toBeUndefined();
     expect((await store.list('')).objects).toEqual([]);
+    for (const damaged of ['{"Xize":4}', '{"size":4', '']) {
+      await writeFile(join(dir, 'objects/half#meta'), damaged);
+      expect(await store.head('half')).toBeUndefined();
+      expect((await store.list('')).objects).toEqual([]);
+    }
     await expect(store.get('half#meta')).rejects.toMatchObject({ code: 'STORE_REJECTED' });
+  });
+
+  test('an object that was cut short is as large as it is now', async () => {
+    const store = open();
+    await store.put('cut', pieces(Buffer.from('whole')), { contentType: 'text/plain' });
+    for (const left of ['who', '']) {
+      await writeFile(join(dir, 'objects/cut'), left);
+      expect((await store.list('')).objects).toMatchObject([{ key: 'cut', size: left.length }]);
+      const { body, info } = await store.get('cut');
+      expect([info.size, String(await buffer(body))]).toEqual([left.length, left]);
+    }
   });
 
   test('of puts of different bytes to one key, one wins whole', async () => {

@@ -82,7 +82,7 @@ export function createDiskStore({ dir, urlSecret, clock }: DiskStoreOptions): St
         try {
           // A stream given a signal that is aborted fails before anybody listens, which would end the process.
           signal?.throwIfAborted();
-          const part = cutRange(range ?? { start: 0, end: found.meta.size - 1 }, found.meta.size);
+          const part = range && cutRange(range, found.meta.size);
           const body = found.handle.createReadStream({ ...part, highWaterMark: READ_SIZE });
           return { body: signal ? addAbortSignal(signal, body) : body, info: objectInfo(key, found.meta) };
         } catch (error) {
