@@ -208,6 +208,8 @@ describe('a completed upload whose object is gone', () => {
 
     const { reopenFiles } = createReopening(api.redis, 'worker', api.producer.lanes);
     expect(await reopenFiles('nobody-0', [file.assetId])).toBe(false);
+    // Its staged bytes went with the commit.
+    expect(await reopenFiles(jobId, [files[0]?.assetId ?? ''])).toBe(false);
     expect(await reopenFiles(jobId, [file.assetId])).toBe(true);
     expect(await work.whenRow(file.assetId, 'ready')).toMatchObject({ checksum, version });
     await work.whenJob(jobId, 'completed');

@@ -1,6 +1,6 @@
 import type { RedisConnection } from '#redis/connection.ts';
 import { defineScript } from '#redis/script.ts';
-import { JOBS } from './catalog.ts';
+import { JOBS, parseJobData } from './catalog.ts';
 import { factsKey } from './job-facts.ts';
 import type { Lanes } from './lanes.ts';
 
@@ -8,7 +8,8 @@ import type { Lanes } from './lanes.ts';
 export interface Reopening {
   /**
    * Has a completed upload job store and commit these of its files once more, in a generation of its own; its others stay
-   * as they are. False when the job is gone, or in any other state. Again is fine.
+   * as they are. False when the job is gone, or in any other state, or when one of them came from staging, whose bytes
+   * went with the commit. Again is fine.
    */
   reopenFiles(jobId: string, assetIds: readonly string[]): Promise<boolean>;
 }
@@ -31,10 +32,10 @@ export function createReopening(redis: RedisConnection, prefix: string, lanes: L
     async reopenFiles(jobId, assetIds) {
       for (const lane of JOBS.upload.lanes) {
         const queue = lanes[lane];
+        const job = await queue.getJob(jobId);
+        if (!job || !haveOrigins(job.data, assetIds)) continue;
         const keys = [queue.toKey('completed'), factsKey(prefix, lane, jobId)];
         if ((await reopenScript(redis, keys, [jobId, ...assetIds])) !== 1) continue;
-        const job = await queue.getJob(jobId);
-        if (!job) return false;
         // A crash before this leaves it completed, with its files open: whoever asked asks again.
         await job.retry('completed', { resetAttemptsMade: true });
         return true;
@@ -42,4 +43,13 @@ export function createReopening(redis: RedisConnection, prefix: string, lanes: L
       return false;
     },
   };
+}
+
+/** Whether the files come from where they can be read again. */
+function haveOrigins(data: unknown, assetIds: readonly string[]): boolean {
+  const { files } = parseJobData('upload', data);
+  return assetIds.every((assetId) => {
+    const kind = files.find((file) => file.assetId === assetId)?.origin.kind;
+    return kind !== undefined && kind !== 'staged';
+  });
 }
