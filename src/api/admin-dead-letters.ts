@@ -6,7 +6,7 @@ import type { ChosenLetters, Lane } from '#queues/catalog.ts';
 import { type LetterGroup, type Place, summaryOf } from '#queues/dead-letters.ts';
 import { letterRunId } from '#queues/ids.ts';
 import type { LetterJob, LetterRun } from '#queues/letter-runs.ts';
-import { type Access, callerOf } from './auth.ts';
+import { type Access, callerOf, scopedEverywhere } from './auth.ts';
 import { correlationIdOf } from './correlation.ts';
 import { jsonBody, parse } from './parse.ts';
 import type { ApiPorts } from './ports.ts';
@@ -18,10 +18,7 @@ type Asked = Omit<z.output<typeof replayBody>, 'perSecond'>;
 /** `/v1/admin/dead-letters`: what failed for good, by its reasons; to be replayed, or discarded with a reason. */
 export function adminDeadLetters(router: Router, ports: ApiPorts, access: Access): void {
   const { producer, clock } = ports;
-  const admin: RequestHandler = (_req, res, next) => {
-    access.requireEverywhere(callerOf(res), 'admin');
-    next();
-  };
+  const admin = scopedEverywhere(access, 'admin');
 
   const get: RequestHandler = async (req, res) => {
     const { fingerprint, cursor, limit } = parse(lettersQuery, req.query);

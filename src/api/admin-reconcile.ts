@@ -1,6 +1,6 @@
 import type { RequestHandler, Router } from 'express';
 import { AppError } from '#errors';
-import { type Access, callerOf } from './auth.ts';
+import { type Access, callerOf, scopedEverywhere } from './auth.ts';
 import { correlationIdOf } from './correlation.ts';
 import { jsonBody, parse } from './parse.ts';
 import type { ApiPorts } from './ports.ts';
@@ -10,10 +10,7 @@ import { reconcileBody, reconcileParams } from './schemas-reconcile.ts';
 /** `/v1/admin/reconcile`: what differs between store, Convex and Redis; to be told, or brought in order. */
 export function adminReconcile(router: Router, ports: ApiPorts, access: Access): void {
   const { producer, audit, clock } = ports;
-  const admin: RequestHandler = (_req, res, next) => {
-    access.requireEverywhere(callerOf(res), 'admin');
-    next();
-  };
+  const admin = scopedEverywhere(access, 'admin');
   const post: RequestHandler = async (req, res) => {
     const { prefix, repair, force } = parse(reconcileBody, req.body);
     const { kind, id } = callerOf(res);

@@ -1,6 +1,6 @@
 import type { RequestHandler, Router } from 'express';
 import type { Status } from '#answers';
-import { type Access, callerOf } from './auth.ts';
+import { type Access, scopedEverywhere } from './auth.ts';
 import type { Readiness } from './health.ts';
 import type { ApiPorts } from './ports.ts';
 import { resource } from './resource.ts';
@@ -9,7 +9,6 @@ import { resource } from './resource.ts';
 export function adminStatus(router: Router, ports: ApiPorts, access: Access, ready: () => Promise<Readiness>): void {
   const { breakers, producer, outbox } = ports;
   const get: RequestHandler = async (_req, res) => {
-    access.requireEverywhere(callerOf(res), 'admin');
     const [readiness, open, queues, statusOutbox] = await Promise.all([
       ready(),
       breakers.list().catch(() => []),
@@ -19,5 +18,5 @@ export function adminStatus(router: Router, ports: ApiPorts, access: Access, rea
     const answer: Status = { ...readiness, breakers: open, queues, statusOutbox };
     res.json(answer);
   };
-  resource(router, '/v1/admin/status', { get });
+  resource(router, '/v1/admin/status', { get: [scopedEverywhere(access, 'admin'), get] });
 }

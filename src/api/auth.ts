@@ -115,6 +115,14 @@ export function scoped(access: Access, scope: Scope): RequestHandler {
   };
 }
 
+/** The same, when they have the scope in all projects. */
+export function scopedEverywhere(access: Access, scope: Scope): RequestHandler {
+  return (_req, res, next) => {
+    access.requireEverywhere(callerOf(res), scope);
+    next();
+  };
+}
+
 /** Who sent the request: set by the sign-in that ran before the route. */
 export function callerOf(res: Response): Caller {
   return res.locals.caller as Caller;

@@ -1,9 +1,10 @@
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import type { Act, Context } from './context.ts';
 import { EXIT, type ExitCode } from './exit.ts';
 import { followLetters, showPlan } from './follow-letters.ts';
 import { type ChoiceOptions, choiceOf, withChoice } from './letter-choice.ts';
 import { groupsText, lettersText } from './letter-tables.ts';
+import { wholeNumber } from './whole-number.ts';
 
 interface ListOptions {
   readonly fingerprint?: string;
@@ -15,7 +16,7 @@ export function deadLetters(program: Command, act: Act): void {
     .command('dead-letters')
     .description('what failed for good, grouped by its reason')
     .option('--fingerprint <f>', 'the dead letters of this group instead')
-    .option('--limit <n>', 'at most as many of a group, 1 to 1000', readLimit, 20)
+    .option('--limit <n>', 'at most as many of a group, 1 to 1000', wholeNumber(1, 1_000), 20)
     .action(act(run));
   withChoice(list.command('discard'))
     .description('remove dead letters for good; the rows of their files keep their errors')
@@ -49,10 +50,4 @@ async function discard(
     done: ({ discarded }) => [discarded, 'discarded'],
     get: (jobId) => client.deadLetters.getDiscard(jobId, { signal }),
   });
-}
-
-function readLimit(text: string): number {
-  const n = Number(text);
-  if (Number.isInteger(n) && n >= 1 && n <= 1_000) return n;
-  throw new InvalidArgumentError('It is a whole number from 1 to 1000.');
 }

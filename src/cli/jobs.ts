@@ -1,9 +1,10 @@
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { factsOf } from '#client/error.ts';
 import { JOB_STATES, type Job, type JobState, ReelayError } from '#client/node.ts';
 import type { Act, Context } from './context.ts';
 import { EXIT, type ExitCode, exitOf } from './exit.ts';
 import { errorText, table } from './output.ts';
+import { wholeNumber } from './whole-number.ts';
 
 interface JobsOptions {
   readonly state: JobState;
@@ -17,7 +18,7 @@ export function jobs(program: Command, act: Act): void {
     .description('list jobs of one state, newest first')
     .addOption(new Option('--state <state>', 'state they are in').choices(JOB_STATES).default('active'))
     .option('--project <id>', 'of this project only')
-    .option('--limit <n>', 'at most as many, 1 to 1000', readLimit, 20)
+    .option('--limit <n>', 'at most as many, 1 to 1000', wholeNumber(1, 1_000), 20)
     .action(act(run));
   list
     .command('cancel')
@@ -72,10 +73,4 @@ function textOf(found: readonly Job[], state: JobState): string {
   const heading = ['JOB', 'PROJECT', 'LANE', 'DONE', 'ATTEMPTS', 'FILES'];
   const errors = found.flatMap(({ jobId, error }) => (error ? [`${jobId}\n${errorText(error, '  ')}`] : []));
   return [table([heading, ...rows]), ...errors].join('\n');
-}
-
-function readLimit(text: string): number {
-  const n = Number(text);
-  if (Number.isInteger(n) && n >= 1 && n <= 1_000) return n;
-  throw new InvalidArgumentError('It is a whole number from 1 to 1000.');
 }

@@ -1,8 +1,9 @@
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import type { Act, Context } from './context.ts';
 import type { ExitCode } from './exit.ts';
 import { followLetters, showPlan } from './follow-letters.ts';
 import { type ChoiceOptions, choiceOf, withChoice } from './letter-choice.ts';
+import { wholeNumber } from './whole-number.ts';
 
 interface ReplayOptions extends ChoiceOptions {
   readonly perSecond: number;
@@ -11,7 +12,7 @@ interface ReplayOptions extends ChoiceOptions {
 export function replay(program: Command, act: Act): void {
   withChoice(program.command('replay'))
     .description('start dead letters again, once what made them fail is mended')
-    .option('--per-second <n>', 'how many a second, 1 to 1000', readPace, 50)
+    .option('--per-second <n>', 'how many a second, 1 to 1000', wholeNumber(1, 1_000), 50)
     .action(act(run));
 }
 
@@ -26,10 +27,4 @@ async function run(context: Context, { perSecond, ...options }: ReplayOptions): 
     done: ({ replayed }) => [replayed, 'replayed'],
     get: (jobId) => client.deadLetters.getReplay(jobId, { signal }),
   });
-}
-
-function readPace(text: string): number {
-  const n = Number(text);
-  if (Number.isInteger(n) && n >= 1 && n <= 1_000) return n;
-  throw new InvalidArgumentError('It is a whole number from 1 to 1000.');
 }

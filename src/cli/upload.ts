@@ -1,4 +1,4 @@
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { TYPES_BY_EXTENSION } from '#client/local-files.ts';
 import type { ReelayError, Sent, UploadPathsOptions } from '#client/node.ts';
 import { ASSET_TYPES, type AssetType, type EntityRef, type Visibility } from '#domain';
@@ -7,6 +7,7 @@ import { EXIT, type ExitCode, exitOf } from './exit.ts';
 import { count, sizeText, table } from './output.ts';
 import { createProgress, type Progress } from './progress.ts';
 import { isLong, reportDocument, reportText, withVersions } from './report.ts';
+import { wholeNumber } from './whole-number.ts';
 
 interface UploadOptions extends EntityRef {
   readonly type?: AssetType;
@@ -138,12 +139,4 @@ function sentLine(sent: Sent): string {
   const what = more.length > 0 ? count(more.length + 1, 'file') : (first?.name ?? '');
   if ('accepted' in sent) return `sent ${what} as ${sent.accepted.batchId}`;
   return 'error' in sent ? `not accepted: ${what} (${sent.error.code})` : `not sent: ${what}`;
-}
-
-function wholeNumber(from: number, to: number): (text: string) => number {
-  return (text) => {
-    const n = Number(text);
-    if (/^\d+$/.test(text) && n >= from && n <= to) return n;
-    throw new InvalidArgumentError(`It is a whole number from ${from} to ${to}.`);
-  };
 }

@@ -8,6 +8,7 @@ import type { Journal, Store } from '#storage/store.ts';
 import { openLetterProgress } from './letter-progress.ts';
 import type { Run } from './run.ts';
 import { stagedKeys } from './spools.ts';
+import { journalFields } from './upload-state.ts';
 
 const TIDIED_AT_ONCE = 8;
 
@@ -57,12 +58,7 @@ async function tidy({ store, log }: Pick<DiscardPorts, 'store' | 'log'>, { jobId
   }
 }
 
-/** What the store noted of a file, in the facts of a job that runs no more: nobody needs it afterwards. */
+/** What the store noted of a file of a job that runs no more: nobody needs it afterwards. */
 function journalIn(facts: Discarded['facts'], assetId: string): Journal {
-  const noted = `part:${assetId}:`;
-  const entries = Object.entries(facts).filter(([field]) => field.startsWith(noted));
-  return {
-    read: async () => Object.fromEntries(entries.map(([field, value]) => [field.slice(noted.length), value])),
-    write: async () => undefined,
-  };
+  return { read: async () => journalFields(facts, assetId), write: async () => undefined };
 }

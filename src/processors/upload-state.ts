@@ -77,7 +77,7 @@ export async function readUploadState(
     },
     triesOf: (assetId) => Number(fields[`tries:${assetId}`] ?? 0),
     awaySince: away > 0 && wasTried ? away : undefined,
-    journal: (assetId) => journalOf(facts, `part:${assetId}:`),
+    journal: (assetId) => journalOf(facts, assetId),
     noteStored(assetId, stored) {
       const noted = { [`stored:${assetId}`]: stored === undefined ? '' : JSON.stringify(stored) };
       Object.assign(fields, noted);
@@ -144,12 +144,19 @@ function gathered(facts: JobFacts): Pick<JobFacts, 'write'> {
   };
 }
 
-function journalOf(facts: JobFacts, prefix: string): Journal {
+const journalPrefix = (assetId: string): string => `part:${assetId}:`;
+
+/** What the store noted of a file, out of its job's facts. */
+export function journalFields(facts: Readonly<Record<string, string>>, assetId: string): Record<string, string> {
+  const prefix = journalPrefix(assetId);
+  const entries = Object.entries(facts).filter(([field]) => field.startsWith(prefix));
+  return Object.fromEntries(entries.map(([field, value]) => [field.slice(prefix.length), value]));
+}
+
+function journalOf(facts: JobFacts, assetId: string): Journal {
+  const prefix = journalPrefix(assetId);
   return {
-    async read() {
-      const entries = Object.entries(await facts.read()).filter(([field]) => field.startsWith(prefix));
-      return Object.fromEntries(entries.map(([field, value]) => [field.slice(prefix.length), value]));
-    },
+    read: async () => journalFields(await facts.read(), assetId),
     write: (fields) =>
       facts.write(Object.fromEntries(Object.entries(fields).map(([field, value]) => [prefix + field, value]))),
   };

@@ -106,6 +106,10 @@ interface JobDeclaration {
   readonly backoff: { readonly first: number; readonly last: number };
 }
 
+const BACKOFF = { first: 1_000, last: 60_000 } as const;
+/** Jobs that nobody waits for, and that must come to their end all the more. */
+const TIDYING = { lanes: ['maintenance'], attempts: 10, backoff: BACKOFF } as const;
+
 /** Every job there is, by name: the form of its data, the lanes it runs in, how often and how far apart it is tried. */
 export const JOBS = {
   /** Puts the files of a pack into the store, verifies them there and commits them to Convex. */
@@ -113,63 +117,49 @@ export const JOBS = {
     schema: pack,
     lanes: ['small', 'large'],
     attempts: 3,
-    backoff: { first: 1_000, last: 60_000 },
+    backoff: BACKOFF,
   },
   /** Commits what a batch left to its end, and writes its final record once each of its files is ready or failed. */
   'batch-end': {
     schema: batchEnd,
-    lanes: ['maintenance'],
-    attempts: 10,
-    backoff: { first: 1_000, last: 60_000 },
+    ...TIDYING,
   },
   /** Brings the totals of a session up to its assets. */
   recount: {
     schema: recount,
-    lanes: ['maintenance'],
-    attempts: 10,
-    backoff: { first: 1_000, last: 60_000 },
+    ...TIDYING,
   },
   /** Reads some objects again, and compares them with their rows. */
   scrub: {
     schema: z.object({}),
-    lanes: ['maintenance'],
-    attempts: 10,
-    backoff: { first: 1_000, last: 60_000 },
+    ...TIDYING,
   },
   /** Deletes bytes that were put into staging and that no upload used in time. */
   'staging-expiry': {
     schema: stagingExpiry,
-    lanes: ['maintenance'],
-    attempts: 10,
-    backoff: { first: 1_000, last: 60_000 },
+    ...TIDYING,
   },
   /** Compares store, Convex and Redis, says what differs, and brings it in order where that was asked for. */
   reconcile: {
     schema: reconcile,
-    lanes: ['maintenance'],
-    attempts: 10,
-    backoff: { first: 1_000, last: 60_000 },
+    ...TIDYING,
   },
   /** Starts dead letters again, so many a second. */
   replay: {
     schema: replay,
-    lanes: ['maintenance'],
-    attempts: 10,
-    backoff: { first: 1_000, last: 60_000 },
+    ...TIDYING,
   },
   /** Removes dead letters for good, and what their packs left in the store. */
   discard: {
     schema: discard,
-    lanes: ['maintenance'],
-    attempts: 10,
-    backoff: { first: 1_000, last: 60_000 },
+    ...TIDYING,
   },
   /** Discards the oldest dead letters, beyond the age and the bytes that are kept. */
   'dead-letter-sweep': {
     schema: z.object({}),
     lanes: ['maintenance'],
     attempts: 3,
-    backoff: { first: 1_000, last: 60_000 },
+    backoff: BACKOFF,
   },
 } as const satisfies Record<string, JobDeclaration>;
 
