@@ -137,6 +137,13 @@ describe('GET /v1/assets/:assetId/url', () => {
 });
 
 describe('bytes', () => {
+  test('GET …/content says when the object of a ready asset is gone', async () => {
+    const s3Key = `x/${randomUUID()}/clip.mp4`;
+    const assetId = await api.stored(scene(), BYTES, { s3Key });
+    await api.store.deleteMany([s3Key]);
+    expect(await codeOf(await api.call(`/v1/assets/${assetId}/content`))).toEqual([502, 'OBJECT_MISSING']);
+  });
+
   test('GET …/content serves ranges and refuses those outside', async () => {
     const assetId = await api.stored(scene(), BYTES);
     const get = (headers: Record<string, string> = {}, method = 'GET') =>
