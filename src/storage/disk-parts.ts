@@ -41,7 +41,7 @@ export async function beginParts(disk: Disk, key: string, partSize: number, jour
   const upload = { key, uploadId: randomUUID(), partSize };
   const handle = await disk.uploads.begin({ ...upload, startedAt: disk.clock() });
   try {
-    await journal.write({ upload: JSON.stringify(upload) });
+    await journal.write(uploadFields(upload));
   } catch (error) {
     // Nobody else knows its id, so nobody else would end it.
     await handle.close();
@@ -56,6 +56,8 @@ export async function reopenParts(disk: Disk, upload: UploadRecord, journal: Jou
   const handle = await disk.uploads.open(upload.uploadId);
   return handle && partFile(handle, upload, await journal.read(), journal);
 }
+
+const uploadFields = (upload: UploadRecord) => ({ upload: JSON.stringify(upload) });
 
 function partFile(
   handle: FileHandle,
@@ -78,6 +80,8 @@ function partFile(
       if (before !== undefined && before !== sha256) throw new StartAnew();
       const at = (number - 1) * upload.partSize;
       if (before !== undefined && (await holds(handle, bytes, at))) return;
+      // Refused where the job is another's by now: the file may be its object already.
+      await journal.write(uploadFields(upload));
       await writeAt(handle, bytes, at);
       await handle.datasync();
       const record = { uploadId: upload.uploadId, sha256 };

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtemp, open, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -11,6 +11,7 @@ import { memoryJournal } from '#test/memory-journal.ts';
 import { pieces, sha256 } from '#test/sources.ts';
 import { until } from '#test/until.ts';
 import { createDiskStore } from './disk.ts';
+import { createDiskUploads } from './disk-uploads.ts';
 import type { Journal, Store } from './store.ts';
 
 const PART = 8 * 1024 ** 2;
@@ -168,3 +169,36 @@ async function flipByte(path: string, at: number): Promise<void> {
   await handle.write(Buffer.from([(byte[0] ?? 0) ^ 1]), 0, 1, at);
   await handle.close();
 }
+
+test('a process that lost its job and wakes up late writes nothing into what the next one made', async () => {
+  const [old, bytes] = [randomBytes(2 * PART), randomBytes(2 * PART)];
+  old.copy(bytes, 0, 0, PART);
+  const journal = memoryJournal();
+  let lost = false;
+  const fenced: Journal = {
+    read: journal.read,
+    write: async (fields) => (lost ? Promise.reject(new Error('lost')) : journal.write(fields)),
+  };
+  const asleep = Promise.withResolvers<void>();
+  async function* dozing() {
+    yield old.subarray(0, PART + 1);
+    await asleep.promise;
+    yield old.subarray(PART + 1);
+  }
+  const source = { size: old.length, open: async () => Readable.from(dozing()) };
+  const first = store.put(KEY, source, { ...video, journal: fenced });
+  await until(async () => 'part:1' in journal.fields, { within: 20_000, what: 'the first part' });
+  lost = true;
+  await store.put(KEY, pieces(bytes), { ...video, journal });
+  asleep.resolve();
+  await expect(first).rejects.toThrow('lost');
+  await expectWhole(bytes);
+});
+
+test('an upload that cannot be begun leaves no note of it', async () => {
+  const uploadId = randomUUID();
+  await mkdir(join(uploads, uploadId), { recursive: true });
+  const begun = createDiskUploads(uploads).begin({ key: KEY, uploadId, startedAt: 0 });
+  await expect(begun).rejects.toThrow('EEXIST');
+  expect(await readdir(uploads)).toEqual([uploadId]);
+});

@@ -12,7 +12,7 @@ const openUpload = z.object({ key: z.string(), uploadId: z.uuid(), startedAt: z.
 export interface DiskUploads {
   /** The file of its bytes. */
   pathOf(uploadId: string): string;
-  /** Notes an upload and makes its file, durably. */
+  /** Notes an upload and makes its file, durably; or leaves neither. */
   begin(upload: OpenUpload): Promise<FileHandle>;
   /** The file of an upload, undefined when it is gone. */
   open(uploadId: string): Promise<FileHandle | undefined>;
@@ -50,10 +50,20 @@ export function createDiskUploads(folder: string): DiskUploads {
   return {
     pathOf,
     async begin(upload) {
-      await writeFile(notePathOf(upload.uploadId), JSON.stringify(upload), { flag: 'wx', flush: true });
-      const handle = await open(pathOf(upload.uploadId), 'wx+');
-      await syncDirectory(folder);
-      return handle;
+      const [path, notePath] = [pathOf(upload.uploadId), notePathOf(upload.uploadId)];
+      let handle: FileHandle | undefined;
+      try {
+        await writeFile(notePath, JSON.stringify(upload), { flag: 'wx', flush: true });
+        handle = await open(path, 'wx+');
+        await syncDirectory(folder);
+        return handle;
+      } catch (error) {
+        // A full disk is tried again for a day: each try would leave a note.
+        await handle?.close();
+        for (const left of handle ? [path, notePath] : [notePath])
+          await rm(left, { force: true }).catch(() => undefined);
+        throw error;
+      }
     },
     open: (uploadId) => open(pathOf(uploadId), 'r+').catch(orGone),
     async end({ key, uploadId }) {
