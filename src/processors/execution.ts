@@ -66,7 +66,7 @@ async function runProcessor(start: Start, starts: JobStarts): Promise<Outcome> {
     if (poison && name !== 'upload') return { end: 'failed', error: poison.error };
     const data = await readData(parts, name, job);
     const processor = parts.processors[name] as (data: unknown, run: Run) => Promise<Outcome>;
-    return await processor(data, { ...openRun(start), poison });
+    return await processor(data, { ...openRun(start), crashes, poison });
   } catch (thrown) {
     signal.throwIfAborted();
     if (thrown instanceof LockLostError || thrown instanceof Interrupted) throw thrown;
@@ -101,7 +101,7 @@ function poisonError(crashes: number): AppError {
   return new AppError('POISON', message, { details: { crashes } });
 }
 
-function openRun({ parts, lane, job, token, signal, park }: Start): Omit<Run, 'poison'> {
+function openRun({ parts, lane, job, token, signal, park }: Start): Omit<Run, 'crashes' | 'poison'> {
   let sequence = 0;
   let shown = typeof job.progress === 'number' ? job.progress : 0;
   const jobId = job.id ?? '';

@@ -3,6 +3,7 @@ import { AppError } from '#errors';
 import { factsKey } from '#queues/job-facts.ts';
 import type { Store } from '#storage/store.ts';
 import type { PlannedFile } from '#test/pack-work.ts';
+import { until } from '#test/until.ts';
 import { openWorkerBench, type WorkerBench } from '#test/worker-bench.ts';
 
 let bench: WorkerBench;
@@ -58,6 +59,23 @@ describe('a pack whose starts crash', () => {
     await (await job(jobId))?.retry('failed', { resetAttemptsMade: true });
     await work.whenJob(jobId, 'completed');
     for (const { assetId } of files) await work.whenRow(assetId, 'ready');
+  });
+
+  it('stores its other files before the one that crashes', async () => {
+    const { files } = await work.staged(['crashes its worker', ...Array.from({ length: 9 }, (_, at) => `file ${at}`)]);
+    const { s3Key } = first(files);
+    const { jobId } = await accept(files);
+    await crashed(jobId, 1);
+    let isDead = false;
+    const put: Store['put'] = (key, source, options) => {
+      isDead ||= key === s3Key;
+      if (!isDead) return api.store.put(key, source, options);
+      return new Promise((_, reject) => options.park?.addEventListener('abort', () => reject(options.park?.reason)));
+    };
+    await bench.serve({ store: { ...api.store, put } });
+    await until(() => isDead, { within: 10_000, what: 'the one that crashes' });
+    const facts = await api.redis.hgetall(factsKey('worker', 'small', jobId));
+    expect(files.filter(({ assetId }) => facts[`stored:${assetId}`])).toHaveLength(9);
   });
 
   it('commits what it has stored, which is none of the crashes', async () => {

@@ -21,6 +21,8 @@ export interface Run {
   /** Aborted first when the worker shuts down: finish the part at hand, begin no other, and throw its reason. */
   readonly park: AbortSignal;
   readonly facts: JobFacts;
+  /** Starts in a row before this one that crashed, or lost their lock, with nothing done. */
+  readonly crashes: number;
   /** Why the job must end now: too many of its starts crashed in a row. `again` when one that was to end it did, too. */
   readonly poison: { readonly error: AppError; readonly again: boolean } | undefined;
   /** A fence higher than any this job gave out before in this `generation`, which a replay raises. */

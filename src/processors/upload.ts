@@ -125,8 +125,11 @@ async function awaitAcceptance(ports: UploadPorts, pack: Pack, run: Run): Promis
 
 /** Stores what is not in the store yet. Throws `Interrupted` once nothing is at hand any more. */
 async function storeFiles(parts: UploadParts, files: readonly PackFile[]): Promise<Stage[]> {
-  const atOnce = pLimit(STORED_AT_ONCE);
   const { run, state } = parts;
+  // After a crash one by one, and not from the same file on each time: all but the culprit are stored before it.
+  const atOnce = pLimit(run.crashes === 0 ? STORED_AT_ONCE : 1);
+  const from = run.crashes % Math.max(1, files.length);
+  const inTurn = [...files.slice(from), ...files.slice(0, from)];
   const store = async (file: PackFile): Promise<StoredFacts> => {
     const known = state.storedOf(file.assetId);
     if (known && state.generation === 0) return known;
@@ -138,7 +141,7 @@ async function storeFiles(parts: UploadParts, files: readonly PackFile[]): Promi
     return stored;
   };
   // Interrupted, it waits for what is at hand all the same: that is noted, and not sent again.
-  const ends = await Promise.allSettled(files.map((file) => atOnce(() => attempt(run, file, () => store(file)))));
+  const ends = await Promise.allSettled(inTurn.map((file) => atOnce(() => attempt(run, file, () => store(file)))));
   return ends.map((end) => {
     if (end.status === 'rejected') throw end.reason;
     return end.value;
