@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { buffer } from 'node:stream/consumers';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { AppError } from '#errors';
+import { quarantineKey } from '#storage/keys.ts';
 import { someFile } from '#test/pack-work.ts';
 import { until } from '#test/until.ts';
 import { openWorkerBench, type WorkerBench } from '#test/worker-bench.ts';
@@ -88,5 +90,23 @@ describe('an origin that can be read in one go only', () => {
     }
     expect((await bench.work.whenDone(batchId)).failed).toHaveLength(1);
     await whenTidy(batchId);
+  });
+
+  it('leaves none in quarantine when the store spoils it', async () => {
+    const { store } = bench.api;
+    const put: typeof store.put = async (key, source, options) => {
+      const stored = await store.put(key, source, options);
+      if (!key.startsWith('staging/')) return stored;
+      await store.quarantine(key);
+      throw new AppError('CHECKSUM_MISMATCH', 'The store holds other bytes.', { details: { quarantined: true } });
+    };
+    await bench.serve({ store: { ...store, put } });
+    const { held, batchId } = await upload();
+    held.release();
+    const { failed } = await bench.work.whenDone(batchId);
+    expect(failed).toMatchObject([{ error: { code: 'CHECKSUM_MISMATCH' } }]);
+    expect(failed[0]?.error.details).not.toHaveProperty('quarantined');
+    const inQuarantine = async () => (await store.list(quarantineKey(`staging/${batchId}/`))).objects.length;
+    await until(async () => (await inQuarantine()) === 0, { within: WITHIN, what: 'quarantine to be empty' });
   });
 });

@@ -1,5 +1,5 @@
 import type { Pack, PackFile } from '#queues/catalog.ts';
-import { stagingKey } from '#storage/keys.ts';
+import { quarantineKey, stagingKey } from '#storage/keys.ts';
 import type { Spool } from '#storage/spool.ts';
 import type { UploadParts } from './upload.ts';
 
@@ -23,7 +23,7 @@ export async function dropSpools(parts: UploadParts): Promise<void> {
   const { store } = parts.ports;
   for (const { key, journal } of await begunSpools(parts)) {
     await store.abandon(key, journal);
-    await store.deleteMany([key]);
+    await store.deleteMany([key, quarantineKey(key)]);
   }
 }
 

@@ -23,7 +23,8 @@ const UNSPOOLED = 8 * 1024 ** 2;
 /**
  * `putTyped`, by way of `spool` for an origin that can be read from its start only and is larger than a part, or of a size
  * that nobody knows: its bytes go to staging first, and are copied inside the store from there. Once they are whole in
- * staging no later try reads the origin. Whoever calls this deletes the spool, once it has served or nobody goes on.
+ * staging no later try reads the origin. Whoever calls this deletes the spool, once it has served or nobody goes on, from
+ * quarantine too.
  */
 export async function putSpooled(
   store: Store,
@@ -59,13 +60,18 @@ async function fill(store: Store, source: Source, options: PutOptions, { key, jo
     return whole;
   }
   const { checksum, maxSize, signal, park, onProgress, onRead, onWait } = options;
-  const stored = await store.put(key, source, {
-    ...{ contentType: 'application/octet-stream', checksum, maxSize, signal, park, onProgress, onRead, onWait },
-    journal,
-  });
+  const given = { checksum, maxSize, signal, park, onProgress, onRead, onWait, journal };
+  const stored = await store.put(key, source, { contentType: 'application/octet-stream', ...given }).catch(unkept);
   const filled = { size: stored.size, checksum: stored.checksum };
   await journal.write({ whole: JSON.stringify(filled) });
   return filled;
+}
+
+/** What the store spoils in staging is no evidence that is kept: the file is not stored yet, and its origin has it still. */
+function unkept(error: unknown): never {
+  if (!(error instanceof AppError && error.details.quarantined)) throw error;
+  const { quarantined: _, ...details } = error.details;
+  throw new AppError(error.code, error.message, { details, cause: error });
 }
 
 function gone(error: unknown): never {
