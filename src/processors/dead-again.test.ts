@@ -77,6 +77,18 @@ describe('a dead letter', () => {
     await work.whenJob(jobId, 'completed');
   });
 
+  it('can be cancelled while its replay waits', async () => {
+    const { jobId, assetId } = await deadLetter();
+    await replay(jobId);
+    expect(await api.producer.cancelJob(jobId)).toMatchObject({ error: { code: 'CANCELLED' } });
+    await bench.serve();
+    await work.whenJob(jobId, 'completed');
+    await until(async () => (await work.rowOf(assetId))?.error?.code === 'CANCELLED', {
+      within: 10_000,
+      what: 'the row to be cancelled',
+    });
+  });
+
   it('of a batch that Redis has forgotten is committed all the same by its replay', async () => {
     const { jobId, batchId, assetId } = await deadLetter('batch');
     await api.redis.del(`worker:batch:{${batchId}}`, `worker:batch:{${batchId}}:stored`);

@@ -2,7 +2,7 @@ import type { StoredFacts } from '#domain';
 import type { AppError } from '#errors';
 import type { FailedFile, FileEnd } from '#queues/batches.ts';
 import type { JobFacts } from '#queues/job-facts.ts';
-import { ERROR_FIELD, RETRY_FIELD } from '#queues/job-view.ts';
+import { ERROR_FIELD, OVER_FIELD, RETRY_FIELD } from '#queues/job-view.ts';
 import type { Journal } from '#storage/store.ts';
 import type { Run } from './run.ts';
 
@@ -57,7 +57,8 @@ export async function readUploadState(
 ): Promise<UploadState> {
   const { facts } = run;
   const fields: Record<string, string> = { ...(await facts.read()) };
-  if (fields.over && isReplayed(fields.over, run)) {
+  const over = fields[OVER_FIELD];
+  if (over && isReplayed(over, run)) {
     const reopened = reopen(fields);
     await facts.write(reopened);
     Object.assign(fields, reopened);
@@ -102,7 +103,7 @@ export async function readUploadState(
       facts.write({
         [ERROR_FIELD]: JSON.stringify(error.toFacts()),
         [RETRY_FIELD]: '',
-        over: `${run.starts} ${run.stalls}`,
+        [OVER_FIELD]: `${run.starts} ${run.stalls}`,
       }),
   };
 }
@@ -121,7 +122,7 @@ function reopen(fields: Readonly<Record<string, string>>): Record<string, string
   const failed = Object.keys(fields).filter((field) => field.startsWith('end:') && fields[field]?.startsWith('{'));
   const tries = Object.keys(fields).filter((field) => field.startsWith('tries:'));
   const emptied = Object.fromEntries([...failed, ...tries].map((field) => [field, '']));
-  return { ...emptied, over: '', away: '', generation: String(Number(fields.generation ?? 0) + 1) };
+  return { ...emptied, [OVER_FIELD]: '', away: '', generation: String(Number(fields.generation ?? 0) + 1) };
 }
 
 /** Writes fields one call after the other, each with all that came up during the one before. */

@@ -7,8 +7,11 @@ import { defineScript } from '#redis/script.ts';
  * any number of a batch's packs, whatever lane they are in. Whoever is first wins: who cancels, or who commits.
  */
 export interface Cancellations {
-  /** Cancels the job; again is fine. False when its end was claimed before: it is committed, or about to be. */
-  request(batchId: string, jobId: string): Promise<boolean>;
+  /**
+   * Cancels the job; again is fine. False when its end was claimed before: it is committed, or about to be. A claim of
+   * `failedStart` holds no more: that start made a dead letter of it, which is replayed now.
+   */
+  request(batchId: string, jobId: string, failedStart?: number): Promise<boolean>;
   isCancelled(batchId: string, jobId: string): Promise<boolean>;
   /**
    * At the start of a job: takes back a claim by an earlier start of its own, and with bytes yet `toStore` also that of
@@ -40,10 +43,10 @@ const TTL_SECONDS = 30 * 86_400;
 const CANCELLED = 'cancelled';
 const COMMITS = 'commits:';
 
-/** KEYS decisions; ARGV job id, ttl. */
+/** KEYS decisions; ARGV job id, ttl, a claim that holds no more. */
 const requestScript = defineScript(`
   local decided = redis.call('HGET', KEYS[1], ARGV[1])
-  if decided then return decided == '${CANCELLED}' and 1 or 0 end
+  if decided and decided ~= ARGV[3] then return decided == '${CANCELLED}' and 1 or 0 end
   redis.call('HSET', KEYS[1], ARGV[1], '${CANCELLED}')
   redis.call('EXPIRE', KEYS[1], ARGV[2])
   return 1
@@ -92,7 +95,10 @@ const releaseScript = defineScript(`
 export function createCancellations(redis: RedisConnection, prefix: string): Cancellations {
   const key = (batchId: string) => `${prefix}:batch:{${batchId}}:decisions`;
   return {
-    request: async (batchId, jobId) => (await requestScript(redis, [key(batchId)], [jobId, TTL_SECONDS])) === 1,
+    async request(batchId, jobId, failedStart) {
+      const args = [jobId, TTL_SECONDS, `by:${jobId}/${failedStart ?? ''}`];
+      return (await requestScript(redis, [key(batchId)], args)) === 1;
+    },
     isCancelled: async (batchId, jobId) => (await redis.hget(key(batchId), jobId)) === CANCELLED,
     begin: async (batchId, jobId, toStore) =>
       (await beginScript(redis, [key(batchId)], [jobId, toStore ? 1 : 0])) === 1,

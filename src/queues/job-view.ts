@@ -30,6 +30,8 @@ export const LISTS = {
 /** Fields of a job's facts that are shown to people: its last error, and when it is tried again. Written by the worker. */
 export const ERROR_FIELD = 'error';
 export const RETRY_FIELD = 'retryAt';
+/** Field of a dead letter's facts: the starts and stalls that it had then; empty once a replay has begun. */
+export const OVER_FIELD = 'over';
 
 interface BesideJob {
   /** The hash beside the job. */

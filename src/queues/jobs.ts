@@ -4,7 +4,7 @@ import type { RedisConnection } from '#redis/connection.ts';
 import { cancelChannel, createCancellations } from './cancellations.ts';
 import { JOBS, type Lane, readAnyPack } from './catalog.ts';
 import { readJobFacts } from './job-facts.ts';
-import { LISTS, toJobView } from './job-view.ts';
+import { LISTS, OVER_FIELD, toJobView } from './job-view.ts';
 import type { Lanes } from './lanes.ts';
 import type { JobView } from './producer.ts';
 
@@ -71,6 +71,12 @@ export function createJobs({ redis, prefix, lanes }: JobsParts): Jobs {
     return toJobView(job, lane, state, { facts, cancelled });
   }
 
+  /** The start that made a dead letter of a job which waits for its replay, as starts are counted over all lanes. */
+  async function failedStart({ job, lane }: Found): Promise<number | undefined> {
+    const { [OVER_FIELD]: over } = await readJobFacts(redis, prefix, lane, job.id ?? '');
+    return over ? Number.parseInt(over, 10) : undefined;
+  }
+
   async function getJob(jobId: string): Promise<JobView | undefined> {
     const found = await find(jobId);
     return found && view(found);
@@ -95,7 +101,7 @@ export function createJobs({ redis, prefix, lanes }: JobsParts): Jobs {
       const isOver = found.state === 'completed' && commit === 'each';
       const cancelled = isOver
         ? await cancellations.isCancelled(batchId, jobId)
-        : await cancellations.request(batchId, jobId);
+        : await cancellations.request(batchId, jobId, await failedStart(found));
       if (!cancelled) throw refusal(jobId, 'is committed, or is being committed at this moment', COMMITTED);
       await redis.publish(cancelChannel(prefix), jobId);
       await hurry(found);
