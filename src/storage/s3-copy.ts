@@ -35,7 +35,7 @@ export async function copyStored(
   const isCopied = await copyBytes(bucket, abilities, { from, to, source, headers, signal, park, journal });
   if (!isCopied) {
     const sent = await streamBytes(bucket, abilities, to, objectSource(bucket, from, size), described);
-    return verifyStored(bucket, abilities, to, sent, { signal, lock });
+    return verifyStored(bucket, abilities, to, sent, { signal, lock, journal });
   }
   const expected = { size, checksum, parts: [], multipart: false };
   const facts = await verifyStored(bucket, abilities, to, expected, { ...options, quarantine });

@@ -63,3 +63,8 @@ export function readJoin(fields: Fields, uploadId: string): (JoinRecord & { dige
 export function joinFields(record: JoinRecord): Fields {
   return { join: JSON.stringify(record) };
 }
+
+/** Why what was joined does not stay: field `verdict`, written before it is touched. */
+export function verdictFields(code: string): Fields {
+  return { verdict: code };
+}

@@ -43,7 +43,7 @@ export async function putResumable(
     fill(bucket, abilities, key, source, { ...options, journal, onProgress }, upload);
   const expected = (await send(begun.upload)) ?? (await send());
   if (expected === undefined) throw new Error('A new upload has the parts that were sent, and no other.');
-  const facts = await verifyStored(bucket, abilities, key, expected, { signal, lock });
+  const facts = await verifyStored(bucket, abilities, key, expected, { signal, lock, journal });
   // One that was begun and noted by nobody, as when the answer was lost or the process died then, is needless now.
   if (expected.multipart) await endUploads(bucket, key).catch(() => undefined);
   return facts;

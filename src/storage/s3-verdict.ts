@@ -4,6 +4,7 @@ import { AppError, type ErrorCode } from '#errors';
 import { type Bucket, headObject } from './s3-bucket.ts';
 import type { Expected } from './s3-digest.ts';
 import { toStoreError } from './s3-errors.ts';
+import { verdictFields } from './s3-journal.ts';
 import type { Abilities } from './s3-probe.ts';
 import { quarantineStored } from './s3-quarantine.ts';
 import { inspectStored } from './s3-verify.ts';
@@ -14,7 +15,7 @@ const MISMATCHES: ReadonlySet<ErrorCode> = new Set(['CHECKSUM_MISMATCH', 'SIZE_M
 /** After these nobody wants the object either. Any other leaves it: another worker may have committed it meanwhile. */
 const NEEDLESS: ReadonlySet<ErrorCode> = new Set(['ENCRYPTION_NOT_APPLIED', 'LOCK_NOT_APPLIED', 'CANCELLED']);
 
-type Asked = Pick<PutOptions, 'signal' | 'onProgress' | 'lock'> & {
+type Asked = Pick<PutOptions, 'signal' | 'onProgress' | 'lock' | 'journal'> & {
   /** Whether wrong bytes are kept as evidence; false where they may be right, and what was announced of them wrong. */
   readonly quarantine?: boolean;
 };
@@ -22,7 +23,7 @@ type Asked = Pick<PutOptions, 'signal' | 'onProgress' | 'lock'> & {
 /**
  * Asks the store what it holds at `key`, as `inspectStored` does, and lets nothing wrong stay there. Wrong bytes are
  * quarantined, and the error's `details.quarantined` is true; what is not encrypted or locked as asked, or not wanted any
- * more, is deleted.
+ * more, is deleted. Who lost the job by then touches nothing: what it looks at may be another's, and committed.
  */
 export async function verifyStored(
   bucket: Bucket,
@@ -38,11 +39,21 @@ export async function verifyStored(
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
     const isWrong = MISMATCHES.has(error.code);
+    if (!isWrong && !NEEDLESS.has(error.code)) throw error;
+    await assertOurs(error, asked);
     const quarantined = isWrong && quarantine && (await tryQuarantine(bucket, abilities, key));
-    if ((isWrong && !quarantined) || NEEDLESS.has(error.code)) await remove(bucket, key, head.VersionId);
-    if (!quarantined) throw error;
-    throw new AppError(error.code, error.message, { details: { ...error.details, quarantined }, cause: error });
+    if (quarantined) {
+      throw new AppError(error.code, error.message, { details: { ...error.details, quarantined }, cause: error });
+    }
+    await remove(bucket, key, head.VersionId);
+    throw error;
   }
+}
+
+/** Rejects when the job is another's; only a journal knows for certain. */
+async function assertOurs(error: AppError, { journal, signal }: Asked): Promise<void> {
+  if (journal) await journal.write(verdictFields(error.code));
+  else if (error !== signal?.reason) signal?.throwIfAborted();
 }
 
 /** The facts of the object at `key` if it is as expected already; undefined when it is to be put anew. */
