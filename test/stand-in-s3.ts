@@ -28,6 +28,8 @@ export interface StandInS3 {
   readonly seen: SeenRequest[];
   /** Refuses requests while it answers; set by a test. */
   refuse: (request: SeenRequest) => Refusal | undefined;
+  /** What it answers when it is asked for a list, as XML; set by a test. */
+  listing: string;
   close(): Promise<void>;
 }
 
@@ -53,7 +55,7 @@ export async function startStandInS3(): Promise<StandInS3> {
     }
     if (method === 'DELETE') objects.delete(path);
     if (method === 'DELETE') return response.writeHead(204).end();
-    if (path.split('/').length === 2) return response.end(method === 'POST' ? '<DeleteResult/>' : EMPTY_LIST);
+    if (path.split('/').length === 2) return response.end(method === 'POST' ? '<DeleteResult/>' : standIn.listing);
     const found = objects.get(path);
     if (found === undefined) return response.writeHead(404).end('<Error><Code>NoSuchKey</Code></Error>');
     response.setHeader('content-length', found.bytes.length).setHeader('etag', etagOf(found.bytes));
@@ -66,6 +68,7 @@ export async function startStandInS3(): Promise<StandInS3> {
     endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     seen: [],
     refuse: () => undefined,
+    listing: EMPTY_LIST,
     async close() {
       server.closeAllConnections();
       server.close();

@@ -74,11 +74,16 @@ export function downloadName(asset: {
   return `${safeName(scene)}_v${version}${kept}`;
 }
 
-/** Throws `STORE_REJECTED` unless `key` is relative and `/`-separated, without empty, `.` or `..` segments. */
-export function assertKey(key: string): void {
+/** True when `key` is relative and `/`-separated, without empty, `.` or `..` segments. */
+export function isKey(key: string): boolean {
   const segments = key.split('/');
   const odd = segments.some((segment) => segment === '' || segment === '.' || segment === '..');
-  if (odd || key.includes('\0') || !key.isWellFormed() || Buffer.byteLength(key) > MAX_KEY_BYTES) {
+  return !(odd || key.includes('\0') || !key.isWellFormed() || Buffer.byteLength(key) > MAX_KEY_BYTES);
+}
+
+/** Throws `STORE_REJECTED` unless `isKey`. */
+export function assertKey(key: string): void {
+  if (!isKey(key)) {
     throw new AppError('STORE_REJECTED', 'The key is not a relative path of plain segments.', { details: { key } });
   }
 }

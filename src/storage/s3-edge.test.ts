@@ -113,3 +113,10 @@ test('what is asked of every object travels with it, staged bytes in the bucketâ
   expect(staged?.headers['x-amz-tagging']).toBe('team=films%20%40home&stage=prod');
   expect(staged?.headers['x-amz-storage-class']).toBeUndefined();
 });
+
+test('what a console calls a folder is not listed, and listing goes on after it', async () => {
+  const contents = (key: string) => `<Contents><Key>${key}</Key><Size>0</Size></Contents>`;
+  const keys = ['projects/', 'projects/a', 'projects//b', 'projects/c/'];
+  s3.listing = `<ListBucketResult><IsTruncated>true</IsTruncated>${keys.map(contents).join('')}</ListBucketResult>`;
+  expect(await open().list('projects/')).toMatchObject({ objects: [{ key: 'projects/a' }], next: 'projects/c/' });
+});

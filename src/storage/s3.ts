@@ -10,7 +10,7 @@ import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import { create as contentDisposition, parse as parseDisposition } from 'content-disposition';
 import type { S3Config } from '#config';
 import { AppError } from '#errors';
-import { assertKey } from './keys.ts';
+import { assertKey, isKey } from './keys.ts';
 import { assertRange } from './range.ts';
 import { headObject, openBucket, type S3Limits, storedChecksum } from './s3-bucket.ts';
 import { copyStored } from './s3-copy.ts';
@@ -124,8 +124,10 @@ export function createS3Store(config: S3Config, { clock, limits }: S3StoreOption
           const ContinuationToken = answer.NextContinuationToken;
           answer = await client.send(new ListObjectsV2Command({ ...page, ContinuationToken }));
         }
-        const objects = (answer.Contents ?? []).map(listedInfo);
-        return { objects, next: answer.IsTruncated ? objects.at(-1)?.key : undefined };
+        const found = (answer.Contents ?? []).map(listedInfo);
+        // Others may have put what has no key of ours, as the `folder/` that a console makes.
+        const objects = found.filter(({ key }) => isKey(key));
+        return { objects, next: answer.IsTruncated ? found.at(-1)?.key : undefined };
       }),
 
     deleteMany: (keys) =>

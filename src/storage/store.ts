@@ -64,7 +64,10 @@ export interface Store {
   /** Facts of the object, or undefined when there is none. */
   head(key: string): Promise<ObjectInfo | undefined>;
 
-  /** Keys under `prefix` in byte order, after `after`, at most `limit` (1000); `next` is the `after` of the next page. */
+  /**
+   * Keys under `prefix` in byte order, after `after`, at most `limit` (1000); `next` is the `after` of the next page. What is
+   * there under no key that could be asked for is left out.
+   */
   list(
     prefix: string,
     page?: { after?: string | undefined; limit?: number },
