@@ -10,7 +10,7 @@ import type { Reopening } from '#queues/reopening.ts';
 import type { Store } from '#storage/store.ts';
 import { type CommitPorts, commitStored } from './commit-stored.ts';
 import type { Finding, Look, Plan } from './reconcile-walk.ts';
-import { missingObject, type WithdrawPorts, withdraw } from './withdraw.ts';
+import { missingObject, UPLOAD_AGAIN, type WithdrawPorts, withdraw } from './withdraw.ts';
 
 export interface RepairPorts extends CommitPorts, WithdrawPorts, Reopening, Pick<FollowUps, 'endBatch' | 'recount'> {
   readonly store: CommitPorts['store'] & Pick<Store, 'get' | 'head' | 'quarantine'>;
@@ -41,7 +41,7 @@ export async function repairObject(ports: RepairPorts, finding: Finding, look: L
     case 'size-mismatch':
     case 'checksum-mismatch':
       await plan('marked', 'quarantined');
-      await takeOut(ports, row, errorOf(MISMATCH[finding.class], finding), look);
+      await takeOut(ports, row, damageOf(MISMATCH[finding.class], finding), look);
       return startAgain(ports, finding, plan, 'marked', 'quarantined');
     case 'stuck-status':
       if (!row) return;
@@ -166,6 +166,10 @@ async function mark(ports: RepairPorts, { suspect }: Finding, row: AssetRow, { e
 async function tellBatch(ports: RepairPorts, { batchId, assetId, correlationId }: AssetRow, end: FileEnd[1]) {
   const { last } = await ports.batches.finish(batchId, [[assetId, end]]);
   if (last) await ports.endBatch(batchId, correlationId);
+}
+
+function damageOf(code: ErrorFacts['code'], { detail }: Finding): ErrorFacts {
+  return new AppError(code, detail, { nextAction: UPLOAD_AGAIN }).toFacts();
 }
 
 function errorOf(code: ErrorFacts['code'], { detail }: Pick<Finding, 'detail'>): ErrorFacts {

@@ -86,7 +86,10 @@ test('each class is found and mended, and what is in order or young is left alon
     ...{ 'drifted-totals': { recounted: 2 }, 'unnoted-quarantine': { noted: 2 }, 'lost-quarantine': { forgotten: 2 } },
   });
   const [key = ''] = subjects['checksum-mismatch'] ?? [];
-  expect(await rowOf(key)).toMatchObject({ status: 'error', error: { code: 'CHECKSUM_MISMATCH' } });
+  expect(await rowOf(key)).toMatchObject({
+    status: 'error',
+    error: { code: 'CHECKSUM_MISMATCH', nextAction: 'Upload the file again.' },
+  });
   expect(await parts.store.head(key)).toBeUndefined();
   expect(await parts.store.head(quarantineKey(key))).toBeDefined();
   expect(await rowOf(subjects['stuck-status']?.[0] ?? '')).toMatchObject({ error: { code: 'JOB_LOST' } });

@@ -61,11 +61,14 @@ export function missingObject(s3Key: string): ErrorFacts {
   return new AppError('OBJECT_MISSING', `The store has nothing at ${s3Key}.`, { details: { s3Key } }).toFacts();
 }
 
+/** What to do about bytes that changed in the store: whoever sent them announced nothing wrong. */
+export const UPLOAD_AGAIN = 'Upload the file again.';
+
 /** The same, when the object has other bytes, or not as many. */
 export function otherObject(s3Key: string, expected: Bytes, found: Bytes): ErrorFacts {
   const code = found.size === expected.size ? 'CHECKSUM_MISMATCH' : 'SIZE_MISMATCH';
   const message = `The object at ${s3Key} is not the one that was verified when it was stored.`;
-  return new AppError(code, message, { details: { s3Key, expected, found } }).toFacts();
+  return new AppError(code, message, { nextAction: UPLOAD_AGAIN, details: { s3Key, expected, found } }).toFacts();
 }
 
 interface Bytes {
