@@ -11,7 +11,7 @@ export interface Reread {
   readonly lastModified: number;
 }
 
-/** Reads the object whole, no faster than `pace` gives out bytes; undefined when there is none. Throws what the store throws. */
+/** Reads the object whole, no faster than `pace` gives out bytes; undefined when there is none. Throws what the store throws, and the signal's reason. */
 export async function reread(
   store: Pick<Store, 'get'>,
   key: string,
@@ -22,10 +22,16 @@ export async function reread(
   if (!found) return undefined;
   const hash = createHash('sha256');
   let size = 0;
-  for await (const chunk of found.body as AsyncIterable<Buffer>) {
-    hash.update(chunk);
-    size += chunk.length;
-    for (let left = chunk.length; left > 0; ) left -= await pace.take(left, signal);
+  try {
+    for await (const chunk of found.body as AsyncIterable<Buffer>) {
+      hash.update(chunk);
+      size += chunk.length;
+      for (let left = chunk.length; left > 0; ) left -= await pace.take(left, signal);
+    }
+  } catch (error) {
+    // A stream that is aborted says so in words of its own.
+    signal.throwIfAborted();
+    throw error;
   }
   if (size !== found.info.size) {
     throw new AppError('STORE_UNAVAILABLE', `${key} broke off after ${size} of ${found.info.size} bytes.`);

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { addAbortSignal, Readable } from 'node:stream';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { JOBS } from '#queues/catalog.ts';
 import { createFollowUps } from '#queues/follow-ups.ts';
@@ -172,6 +173,25 @@ describe('the scrub', () => {
     await completed(jobId);
     expect(second.reads).toEqual(files.slice(2).map(({ s3Key }) => s3Key));
     expect(await state.place()).toMatchObject({ cursor: undefined, total: 5, due: 0 });
+  });
+
+  it('spends no attempt when it is stopped while the store owes it bytes', async () => {
+    await ready(1);
+    const reading = Promise.withResolvers<void>();
+    const get: Store['get'] = async (key, options = {}) => {
+      const found = await parts.store.get(key, options);
+      const body = new Readable({ read: () => reading.resolve() });
+      return { ...found, body: options.signal ? addAbortSignal(options.signal, body) : body };
+    };
+    const worker = serve({ store: { quarantine: parts.store.quarantine, get } });
+    const jobId = await add();
+    await reading.promise;
+    await worker.close(5_000);
+    const job = await parts.producer.lanes.maintenance.getJob(jobId);
+    expect(await job?.getState()).toBe('waiting');
+    expect(job?.attemptsMade).toBe(0);
+    serve();
+    await completed(jobId);
   });
 
   it('reads its share of a day in each run', async () => {
