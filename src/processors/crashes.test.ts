@@ -83,15 +83,15 @@ async function crashTimes(times: number, before: (run: Run) => Promise<void> = a
   }
 }
 
-const add = () =>
+const add = (jobId = JOB) =>
   producer.lanes.maintenance.add(
     'batch-end',
     { batchId: 'b_test', correlationId: 'corr' },
-    jobOptions('batch-end', JOB),
+    jobOptions('batch-end', jobId),
   );
 const whenJob = (state: string) =>
   until(async () => (await producer.lanes.maintenance.getJobState(JOB)) === state, {
-    within: 30_000,
+    within: 80_000,
     what: `the job to be ${state}`,
   });
 const done: Work = async () => ({ end: 'done' });
@@ -108,6 +108,25 @@ describe('a job whose starts crash', { timeout: 90_000 }, () => {
     expect(job?.failedReason).toMatch(/^POISON: 20 starts of the job in a row/);
     await job?.retry('failed', { resetAttemptsMade: true });
     await whenJob('completed');
+  });
+
+  it('takes no other job along that was at work beside it', async () => {
+    const culprit = 'b_culprit-end';
+    for (const jobId of [JOB, culprit]) await add(jobId);
+    // The innocent one needs a moment to itself, which it has not while the other crashes both.
+    for (let isOver = false; !isOver; ) {
+      const died = Promise.withResolvers<boolean>();
+      await serve('batch-end', async (run, crash) => {
+        if (run.jobId === culprit) {
+          died.resolve(false);
+          return crash();
+        }
+        await new Promise((resolve) => setTimeout(resolve, 100));
+        return { end: 'done' };
+      });
+      isOver = await Promise.race([died.promise, whenJob('completed').then(() => true)]);
+    }
+    expect(await producer.lanes.maintenance.getJobState(culprit)).toBe('failed');
   });
 
   it('goes on for as long as it gets something done each time', async () => {

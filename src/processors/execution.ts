@@ -1,4 +1,5 @@
 import type { Job } from 'bullmq';
+import type { LimitFunction } from 'p-limit';
 import { AppError } from '#errors';
 import { JOBS, type JobName, type Lane, type Pack, parseJobData, readAnyPack } from '#queues/catalog.ts';
 import { LockLostError, openJobFacts } from '#queues/job-facts.ts';
@@ -18,8 +19,12 @@ export interface Start {
   readonly token: string;
   readonly signal: AbortSignal;
   readonly park: AbortSignal;
+  /** Runs one after the other what is given to it by this worker. */
+  readonly oneByOne: LimitFunction;
 }
 
+/** From so many crashes in a row on, a job may be what crashes its worker, and takes no other suspect along. */
+const SUSPECT_FROM = 3;
 /** So many starts in a row may crash with nothing done, and then the job ends. */
 const CRASHES_AT_MOST = 20;
 
@@ -54,19 +59,18 @@ export async function execute(start: Start): Promise<void> {
  * its code. Throws only when the run was interrupted or lost its lock.
  */
 async function runProcessor(start: Start, starts: JobStarts): Promise<Outcome> {
-  const { parts, job, signal, park } = start;
-  try {
+  const { parts, job, signal, park, oneByOne } = start;
+  const begin = () => {
     signal.throwIfAborted();
     park.throwIfAborted();
-    const crashes = await starts.begin();
-    const poison =
-      crashes < CRASHES_AT_MOST ? undefined : { error: poisonError(crashes), again: crashes > CRASHES_AT_MOST };
-    const name = jobName(job);
-    // The files of an upload come to their ends one by one, by its own processor.
-    if (poison && name !== 'upload') return { end: 'failed', error: poison.error };
-    const data = await readData(parts, name, job);
-    const processor = parts.processors[name] as (data: unknown, run: Run) => Promise<Outcome>;
-    return await processor(data, { ...openRun(start), crashes, poison });
+    return starts.begin();
+  };
+  try {
+    const crashes = await begin();
+    if (crashes < SUSPECT_FROM) return await process(start, crashes);
+    // While it waits its turn, no crash is its fault.
+    await starts.leave();
+    return await oneByOne(async () => process(start, await begin()));
   } catch (thrown) {
     signal.throwIfAborted();
     if (thrown instanceof LockLostError || thrown instanceof Interrupted) throw thrown;
@@ -76,6 +80,18 @@ async function runProcessor(start: Start, starts: JobStarts): Promise<Outcome> {
     const { backoff } = JOBS[jobName(job)];
     return { end: 'retry', inMs: waitAfterAttempt(job.attemptsMade + 1, backoff, parts.random()), error };
   }
+}
+
+async function process(start: Start, crashes: number): Promise<Outcome> {
+  const { parts, job } = start;
+  const poison =
+    crashes < CRASHES_AT_MOST ? undefined : { error: poisonError(crashes), again: crashes > CRASHES_AT_MOST };
+  const name = jobName(job);
+  // The files of an upload come to their ends one by one, by its own processor.
+  if (poison && name !== 'upload') return { end: 'failed', error: poison.error };
+  const data = await readData(parts, name, job);
+  const processor = parts.processors[name] as (data: unknown, run: Run) => Promise<Outcome>;
+  return processor(data, { ...openRun(start), crashes, poison });
 }
 
 async function readData(parts: WorkerParts, name: JobName, job: Job): Promise<unknown> {

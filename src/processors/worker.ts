@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Job, Worker } from 'bullmq';
 import { LRUCache } from 'lru-cache';
+import pLimit from 'p-limit';
 import type { AppError } from '#errors';
 import type { Logger } from '#log';
 import type { Metrics } from '#metrics';
@@ -52,6 +53,7 @@ export function startLaneWorker(lane: Lane, parts: WorkerParts, { lockDuration, 
   const park = new AbortController();
   const stop = new AbortController();
   const running = new Set<string>();
+  const oneByOne = pLimit(1);
   const run = async (job: Job, token?: string) => {
     const jobId = job.id ?? '';
     if (token === undefined) throw new Error('BullMQ gave the job no lock.');
@@ -60,7 +62,7 @@ export function startLaneWorker(lane: Lane, parts: WorkerParts, { lockDuration, 
     running.add(jobId);
     const signal = AbortSignal.any([locks.hold(jobId), stop.signal]);
     try {
-      await execute({ parts, lane, job, token, signal, park: park.signal });
+      await execute({ parts, lane, job, token, signal, park: park.signal, oneByOne });
     } finally {
       locks.letGo(jobId);
       running.delete(jobId);
