@@ -32,7 +32,7 @@ export const convexAway: Chapter = {
 };
 
 /** The same at another size, in uploads and seconds. */
-export async function runAway(uploads: number, convexSeconds: number, storeSeconds: number): Promise<Figure[]> {
+async function runAway(uploads: number, convexSeconds: number, storeSeconds: number): Promise<Figure[]> {
   const redis = await startRedis();
   const deployment = await openDeployment(redis.url);
   const wire = await openTcpProxy({ host: '127.0.0.1', port: Number(new URL(deployment.engine.url).port) });

@@ -61,7 +61,7 @@ export async function onDisk(bytes: number): Promise<Figure[]> {
 }
 
 /** The figures for a real S3; a wire of its own before each worker counts. */
-export async function onRgw(bytes: number): Promise<Figure[]> {
+async function onRgw(bytes: number): Promise<Figure[]> {
   const rgw = await startRgw({ objectStore: 'bluestore', bytes: 6 * 1024 * MIB });
   const { hostname: host, port } = new URL(rgw.endpoint);
   const proxies: { close(): Promise<void> }[] = [];

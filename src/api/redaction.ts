@@ -1,5 +1,5 @@
 /** Put in the place of what is not shown. */
-export const HIDDEN = '[hidden]';
+const HIDDEN = '[hidden]';
 
 /** Names whose value is a secret, or somebody's own matter, whatever it is. */
 const SECRET_NAME =

@@ -25,6 +25,7 @@ export interface Breaker {
   close(): void;
 }
 
+/** Of one dependency. */
 export interface BreakerOptions {
   /** What people call it, to begin a sentence with. */
   readonly name: string;

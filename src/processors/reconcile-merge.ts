@@ -5,7 +5,7 @@ export interface SortedPage<Item> {
 }
 
 /** What two lists have under one key. */
-export interface Pair<Left, Right> {
+interface Pair<Left, Right> {
   readonly key: string;
   readonly left?: Left | undefined;
   readonly right?: Right | undefined;

@@ -13,6 +13,7 @@ export interface Progress {
   readonly open?: OpenPage | undefined;
 }
 
+/** A page that was judged, and is being repaired. */
 export interface OpenPage {
   readonly findings: readonly Finding[];
   readonly page: Pick<WalkPage, 'scanned' | 'next'>;
@@ -38,6 +39,7 @@ export interface ProgressFacts {
   writePlans(plans: readonly (readonly Repair[] | null)[]): Promise<void>;
 }
 
+/** In the facts of one job; a write without its lock throws `LockLostError`. */
 export function progressIn(facts: JobFacts): ProgressFacts {
   const read = async <T>(field: string) => {
     const { [field]: text } = await facts.read();

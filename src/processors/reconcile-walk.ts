@@ -23,6 +23,7 @@ export interface Look {
   readonly now: number;
 }
 
+/** What a walk found in one page of its list. */
 export interface WalkPage {
   readonly suspects: readonly Suspect[];
   readonly scanned: Readonly<Partial<Record<Scanned, number>>>;
@@ -58,7 +59,7 @@ const HOUR = 3_600_000;
  * How long each state that is not an end may last before it counts as stuck or stale, in milliseconds; nothing younger is
  * touched. All of them hold only for what no job names: work that waits, and dead letters, may take their time.
  */
-export const AGE_LIMITS = {
+const AGE_LIMITS = {
   /** Of an object, since it was last written: its commit follows within seconds. */
   'object without its row': HOUR,
   /** Of an asset `pending` or `uploading`, since it was accepted. */

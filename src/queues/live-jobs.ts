@@ -20,6 +20,7 @@ export interface LiveJobs {
 
 export type JobLife = 'working' | 'dead' | 'over';
 
+/** How a dead letter ended one of its files. */
 export interface Verdict {
   readonly error: Pick<ErrorFacts, 'code' | 'message'>;
   /** How often it was replayed and started, for a fence. */

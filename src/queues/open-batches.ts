@@ -15,6 +15,7 @@ export const openBatchesKey = (prefix: string): string => `{${prefix}:accepted-s
 
 const PAGE = 500;
 
+/** The open batches of the deployment under `prefix`. */
 export function createOpenBatches(redis: RedisConnection, prefix: string): OpenBatches {
   const key = openBatchesKey(prefix);
   return {

@@ -22,11 +22,9 @@ export const FINDING_CLASSES = [
 export type FindingClass = (typeof FINDING_CLASSES)[number];
 
 /** What a repair did. */
-export const REPAIRS = [
-  ...(['adopted', 'quarantined', 'marked', 'reenqueued', 'recounted', 'aborted', 'deleted'] as const),
-  ...(['ended', 'noted', 'forgotten'] as const),
-] as const;
-export type Repair = (typeof REPAIRS)[number];
+export type Repair =
+  | ('adopted' | 'quarantined' | 'marked' | 'reenqueued' | 'recounted' | 'aborted' | 'deleted')
+  | ('ended' | 'noted' | 'forgotten');
 
 /** What a reconciliation goes through. */
 export const SCANNED = ['objects', 'rows', 'uploads', 'staging', 'quarantined', 'sessions', 'batches'] as const;
@@ -53,6 +51,7 @@ export interface ClassReport {
   readonly examples: readonly FindingExample[];
 }
 
+/** How far a reconciliation has come and what it found; times in milliseconds since the epoch. */
 export interface ReconcileReport {
   readonly jobId: string;
   readonly state: 'waiting' | 'running' | 'done' | 'failed';
@@ -134,6 +133,7 @@ export interface Reconciles extends Pick<ReconcileReports, 'get' | 'latest'> {
   start(order: ReconcileOrder): Promise<ReconcileReport>;
 }
 
+/** Over the reports under `prefix`, and the jobs of lane `maintenance`. */
 export function createReconciles(
   redis: RedisConnection,
   prefix: string,
