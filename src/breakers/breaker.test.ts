@@ -87,6 +87,16 @@ test('asks one probe at a time, and closes when one is answered', async () => {
   expect(most).toBe(1);
 });
 
+test('a call that was begun before and refused in its middle says nothing new', async () => {
+  const one = open();
+  const opened = Promise.withResolvers<void>();
+  const begun = one.run(() => opened.promise.then(() => one.run(fine)));
+  await call(one, away, 5);
+  opened.resolve();
+  await expect(begun).rejects.toMatchObject({ details: { breaker: 'open' } });
+  expect(one.refusal?.message.match(/It last said/g)).toHaveLength(1);
+});
+
 test('refuses callers while the probe is under way', async () => {
   const under = Promise.withResolvers<void>();
   let asked = false;

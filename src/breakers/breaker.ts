@@ -51,7 +51,9 @@ const PROBE_WITHIN = 5_000;
  */
 export function createBreaker(options: BreakerOptions): Breaker {
   const { name, counts, isAnswer = () => true, probe, probeEveryMs = PROBE_EVERY } = options;
-  const isAway = (error: unknown) => error instanceof AppError && counts.has(error.code);
+  // A call may make others of the same dependency, as a put reads staged bytes: these are refused by us, not by it.
+  const isRefusal = (error: unknown) => error instanceof AppError && error.details.breaker === 'open';
+  const isAway = (error: unknown) => error instanceof AppError && counts.has(error.code) && !isRefusal(error);
   const policy = circuitBreaker(
     handleWhen((error) => isAway(error) || error instanceof TaskCancelledError),
     { halfOpenAfter: probeEveryMs, breaker: new ConsecutiveBreaker(IN_A_ROW) },
@@ -92,7 +94,7 @@ export function createBreaker(options: BreakerOptions): Breaker {
       return { value: await call() };
     } catch (thrown) {
       if (isAway(thrown)) reason = thrown as AppError;
-      else if (thrown instanceof AppError && isAnswer(thrown.code)) return { error: thrown };
+      else if (thrown instanceof AppError && isAnswer(thrown.code) && !isRefusal(thrown)) return { error: thrown };
       // What is neither, as an abort, says nothing of the dependency.
       throw thrown;
     }
