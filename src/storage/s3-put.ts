@@ -32,7 +32,7 @@ export async function putResumable(
   const joined = begun.joined && (await recogniseStored(bucket, key, begun.joined, { signal, lock }));
   if (joined) {
     options.onProgress?.(joined.size);
-    return joined;
+    return endOthers(bucket, key, joined);
   }
   let most = 0;
   const onProgress = (bytes: number) => {
@@ -44,8 +44,12 @@ export async function putResumable(
   const expected = (await send(begun.upload)) ?? (await send());
   if (expected === undefined) throw new Error('A new upload has the parts that were sent, and no other.');
   const facts = await verifyStored(bucket, abilities, key, expected, { signal, lock, journal });
-  // One that was begun and noted by nobody, as when the answer was lost or the process died then, is needless now.
-  if (expected.multipart) await endUploads(bucket, key).catch(() => undefined);
+  return expected.multipart ? endOthers(bucket, key, facts) : facts;
+}
+
+/** One that was begun and noted by nobody, as when the answer was lost or the process died then, is needless now. */
+async function endOthers(bucket: Bucket, key: string, facts: StoredFacts): Promise<StoredFacts> {
+  await endUploads(bucket, key).catch(() => undefined);
   return facts;
 }
 

@@ -76,6 +76,8 @@ export function describeResumption(getBucket: () => TestBucket): void {
     test('an upload that was joined, and whose process died before it heard so, is recognised unread', async () => {
       const key = newKey();
       const journal = await brokenOff(key, joins);
+      // Begun by a start before, that died before it could note it.
+      await client.send(new CreateMultipartUploadCommand({ Bucket: getBucket().config.bucket, Key: key }));
       const { proxy, store } = await through();
       const progress: number[] = [];
       const options = { ...video, journal, onProgress: (done: number) => progress.push(done) };
