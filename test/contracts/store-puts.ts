@@ -99,7 +99,7 @@ export function describePuts(getUnderTest: () => StoreUnderTest): void {
 
     test('a large put takes little memory', async () => {
       const chunk = randomBytes(MIB);
-      const size = 512 * MIB;
+      const size = 256 * MIB;
       function* repeat() {
         for (let sent = 0; sent < size; sent += chunk.length) yield chunk;
       }

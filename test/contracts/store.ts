@@ -11,25 +11,39 @@ import { describeUploads } from './store-uploads.ts';
 
 export type { StoreUnderTest } from './store-bench.ts';
 
+type Part = (getUnderTest: () => StoreUnderTest) => void;
+/** Bytes on their way to the store and back. */
+const TRANSFERS: readonly Part[] = [describePuts, describeReads];
+const ALL: readonly Part[] = [
+  ...TRANSFERS,
+  describeRefusals,
+  describeKeys,
+  describeResuming,
+  describeStops,
+  describeUploads,
+  describeQuarantine,
+];
+
 /** The suite of the port `Store`; each adapter runs it. */
 export function describeStore(name: string, open: () => Promise<StoreUnderTest>): void {
-  describe(`${name} keeps the promises of the store port`, () => {
+  describeParts(`${name} keeps the promises of the store port`, ALL, open);
+}
+
+/** The parts of it that another way to a store may change. */
+export function describeTransfers(name: string, open: () => Promise<StoreUnderTest>): void {
+  describeParts(`${name} takes bytes and gives them back`, TRANSFERS, open);
+}
+
+function describeParts(title: string, parts: readonly Part[], open: () => Promise<StoreUnderTest>): void {
+  describe(title, () => {
     let under: StoreUnderTest;
-    const getUnderTest = () => under;
 
     beforeAll(async () => {
       under = await open();
     });
     afterAll(() => under?.close());
 
-    describePuts(getUnderTest);
-    describeRefusals(getUnderTest);
-    describeReads(getUnderTest);
-    describeKeys(getUnderTest);
-    describeResuming(getUnderTest);
-    describeStops(getUnderTest);
-    describeUploads(getUnderTest);
-    describeQuarantine(getUnderTest);
+    for (const describePart of parts) describePart(() => under);
 
     test('says that it can be written to, and nothing was left', async () => {
       await under.store.check();
