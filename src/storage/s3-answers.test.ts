@@ -54,6 +54,13 @@ test.each([
   ['an object of HTML', 200, { 'content-type': 'text/html', etag: '"a"' }, 'GetObjectCommand', false],
   ["S3's words", 404, { 'content-type': 'application/xml' }, 'HeadObjectCommand', false],
   ['a store known by its headers', 403, { 'content-type': 'text/plain', 'X-Amz-Request-Id': '1' }, 'Any', false],
+  [
+    'an imitator known by its headers',
+    404,
+    { 'content-type': 'text/html', 'x-amzn-requestid': '1' },
+    'HeadObjectCommand',
+    false,
+  ],
   ['an answer without words', 403, {}, 'HeadObjectCommand', false],
   ['a body that is too large for a proxy', 413, { 'content-type': 'text/html' }, 'UploadPartCommand', false],
   ['what the SDK repeats', 502, { 'content-type': 'text/html' }, 'UploadPartCommand', false],

@@ -43,7 +43,8 @@ export function refusePages(client: S3Client): void {
 export function isPage(answer: RawAnswer, commandName: string | undefined): boolean {
   const { statusCode: status, headers } = answer;
   if (status >= 500 || status === TOO_LARGE) return false;
-  if (Object.keys(headers).some((name) => name.toLowerCase().startsWith('x-amz-'))) return false;
+  // Imitators name a request as S3 does, or as other services of AWS do.
+  if (Object.keys(headers).some((name) => name.toLowerCase().startsWith('x-amz'))) return false;
   const carriesObject = status < 300 && OF_OBJECTS.has(commandName ?? '');
   return carriesObject ? headerOf(answer, 'etag') === undefined : PAGE.test(headerOf(answer, 'content-type') ?? '');
 }
