@@ -155,6 +155,22 @@ describe('the end of a batch that is a dead letter', () => {
 });
 
 describe('a file that has failed for good, while its job is not a dead letter yet', () => {
+  it('is quarantined though the rest of its pack is cancelled', async () => {
+    await bench.serve();
+    const { files } = await work.staged(['of no scene']);
+    const refused = { ...first(files), assetType: 'combined_video' as const };
+    const late = bench.origin.hold(Buffer.from('held bytes'), 3);
+    late.cut(3);
+    const { jobId } = await accept([refused, someFile({ kind: 'url', url: late.url })]);
+    await work.whenJob(jobId, 'delayed');
+    await api.producer.cancelJob(jobId);
+    await work.whenJob(jobId, 'completed');
+    expect(await api.store.head(refused.s3Key)).toBeUndefined();
+    expect(await api.store.head(quarantineKey(refused.s3Key))).toBeDefined();
+    const { objects } = await api.metadata.listQuarantined({ limit: 10 });
+    expect(objects.find(({ s3Key }) => s3Key === refused.s3Key)?.reason.code).toBe('VALIDATION_FAILED');
+  });
+
   it('cannot be cancelled any more, though a crash gave its claim free', async () => {
     const quarantine: Store['quarantine'] = async () => {
       throw new AppError('STORE_UNAVAILABLE', 'The store is away.');

@@ -4,15 +4,17 @@ import { cancelledError } from '#queues/cancellations.ts';
 import type { PackFile } from '#queues/catalog.ts';
 import { quarantineKey } from '#storage/keys.ts';
 import { cancelFiles } from './cancel-files.ts';
+import { compensate } from './compensation.ts';
 import type { Outcome } from './run.ts';
 import { dropSpools, stagedKeys } from './spools.ts';
 import type { UploadParts } from './upload.ts';
-import { conclude } from './upload-conclude.ts';
+import { conclude, failedBefore } from './upload-conclude.ts';
 import { tellBatch } from './upload-ends.ts';
+import { shortWait } from './waits.ts';
 
 /**
  * Ends a cancelled pack: what is not committed ends as `CANCELLED` in row, batch and job, and leaves nothing in the
- * store. First everybody is told, then it is tidied up: a store that is away has the job come back for the rest.
+ * store; what failed before is quarantined. First everybody is told, then it is tidied up: a store that is away has the job come back for the rest.
  */
 export async function cancelPack(parts: UploadParts): Promise<Outcome> {
   const { pack, run, state, ports } = parts;
@@ -30,7 +32,9 @@ export async function cancelPack(parts: UploadParts): Promise<Outcome> {
     return conclude(parts, []);
   }
   await tidy(parts, cancelled);
-  return { end: 'cancelled' };
+  const failed = failedBefore(parts).filter(({ error }) => error.code !== 'CANCELLED');
+  const { away } = failed.length > 0 ? await compensate(parts, failed) : { away: false };
+  return away ? { end: 'later', inMs: shortWait(ports.random()) } : { end: 'cancelled' };
 }
 
 /** Ends each file that is open, or that waits for the end of its batch. */

@@ -58,7 +58,7 @@ export async function conclude(parts: UploadParts, stages: readonly Stage[]): Pr
 }
 
 /** Files that failed for good in an earlier start. */
-function failedBefore({ pack, state }: UploadParts): Failure[] {
+export function failedBefore({ pack, state }: UploadParts): Failure[] {
   return pack.files.flatMap((file): Failure[] => {
     const end = state.endOf(file.assetId);
     if (typeof end !== 'object') return [];
