@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import type { AssetFacts, StoredFacts } from '#domain';
 import { AppError, type ErrorFacts, isErrorCode, toAppError } from '#errors';
 import type { AssetRow, Metadata } from '#metadata/metadata.ts';
@@ -10,6 +9,7 @@ import type { Reopening } from '#queues/reopening.ts';
 import type { Store } from '#storage/store.ts';
 import { type CommitPorts, commitStored } from './commit-stored.ts';
 import type { Finding, Look, Plan } from './reconcile-walk.ts';
+import { reread } from './reread.ts';
 import { missingObject, UPLOAD_AGAIN, type WithdrawPorts, withdraw } from './withdraw.ts';
 
 export interface RepairPorts extends CommitPorts, WithdrawPorts, Reopening, Pick<FollowUps, 'endBatch' | 'recount'> {
@@ -32,7 +32,7 @@ export async function repairObject(ports: RepairPorts, finding: Finding, look: L
   const row = assetId === undefined ? undefined : (await ports.metadata.getAssets([assetId]))[0];
   switch (finding.class) {
     case 'orphan-object':
-      if (row && (await adopt(ports, finding, row, plan))) return;
+      if (row && (await adopt(ports, finding, row, look, plan))) return;
       return quarantineOrphan(ports, finding, row, look, plan);
     case 'missing-object':
       await plan('marked');
@@ -70,11 +70,17 @@ async function startAgain(ports: RepairPorts, { suspect }: Finding, plan: Plan, 
 }
 
 /** Makes a file ready whose bytes are whole. False when they are not what its row says, or Convex refuses them. */
-async function adopt(ports: RepairPorts, { suspect }: Finding, row: AssetRow, plan: Plan): Promise<boolean> {
+async function adopt(
+  ports: RepairPorts,
+  { suspect }: Finding,
+  row: AssetRow,
+  look: Look,
+  plan: Plan,
+): Promise<boolean> {
   const isOpen = row.status === 'pending' || row.status === 'uploading';
   const mayBe =
     isOpen || (row.status === 'error' && row.error && (row.error.retryable || MAY_BE_WHOLE.has(row.error.code)));
-  const stored = mayBe ? await verify(ports, row) : undefined;
+  const stored = mayBe ? await verify(ports, row, look) : undefined;
   if (!stored) return false;
   await plan('adopted');
   try {
@@ -95,19 +101,17 @@ async function adopt(ports: RepairPorts, { suspect }: Finding, row: AssetRow, pl
 }
 
 /** Reads the object whole. A put leaves nothing at its key but what it verified; what the row tells besides must hold. */
-async function verify({ store }: RepairPorts, { s3Key, size, checksum }: AssetRow): Promise<StoredFacts | undefined> {
-  const { body, info } = await store.get(s3Key);
-  const hash = createHash('sha256');
-  let bytes = 0;
-  for await (const chunk of body as AsyncIterable<Buffer>) {
-    hash.update(chunk);
-    bytes += chunk.length;
-  }
-  const found = hash.digest('hex');
-  const expected = [checksum, info.checksum].filter((one) => one !== undefined);
-  if (bytes !== info.size || (size !== undefined && bytes !== size)) return undefined;
-  if (expected.some((one) => one !== found)) return undefined;
-  return { s3Key, size: bytes, checksum: found, verifiedBy: 'readback', contentType: info.contentType };
+async function verify(
+  { store }: RepairPorts,
+  { s3Key, ...row }: AssetRow,
+  { signal }: Look,
+): Promise<StoredFacts | undefined> {
+  const found = await reread(store, s3Key, signal);
+  if (!found) throw new AppError('NOT_FOUND', 'The object went away while it was looked at.');
+  const { size, checksum, info } = found;
+  if (row.size !== undefined && row.size !== size) return undefined;
+  if ([row.checksum, info.checksum].some((one) => one !== undefined && one !== checksum)) return undefined;
+  return { s3Key, size, checksum, verifiedBy: 'readback', contentType: info.contentType };
 }
 
 async function quarantineOrphan(

@@ -21,6 +21,8 @@ export interface Look {
   readonly prefix: string;
   /** Milliseconds since the epoch. */
   readonly now: number;
+  /** Ends what takes long, with its reason: the run stops, and another goes on. */
+  readonly signal: AbortSignal;
 }
 
 /** What a walk found in one page of its list. */

@@ -1,5 +1,6 @@
 import { rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { addAbortSignal, Readable } from 'node:stream';
 import { UnrecoverableError, Worker } from 'bullmq';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { AppError } from '#errors';
@@ -223,6 +224,28 @@ test('a prefix leaves out what is not under it', async () => {
   const { 'missing-object': missing = [], 'stale-staging': staging } = found(await reconcile({ prefix: folder }));
   expect(missing).toContain(other);
   expect(staging).toEqual([]);
+});
+
+test('it stops at once while it reads an object, and spends no attempt', async () => {
+  const { facts, ...state } = await faults.pending();
+  const file = someFile({ kind: 'path', path: '/nowhere' });
+  const own = { ...facts, assetId: file.assetId, s3Key: file.s3Key };
+  await parts.metadata.applyStatuses([{ ...state, size: 1, facts: own }]);
+  await faults.old.put(file.s3Key, bytesSource(Buffer.from('x')), { contentType: 'text/plain' });
+  const reading = Promise.withResolvers<void>();
+  const get: WorkerParts['store']['get'] = async (key, options = {}) => {
+    const found = await parts.store.get(key, options);
+    const body = new Readable({ read: () => reading.resolve() });
+    return { ...found, body: options.signal ? addAbortSignal(options.signal, body) : body };
+  };
+  await serve({ store: { ...parts.store, get } });
+  const jobId = await ask({ prefix: file.s3Key, repair: true });
+  await reading.promise;
+  await Promise.all(workers.splice(0).map((worker) => worker.close()));
+  const job = await parts.producer.lanes.maintenance.getJob(jobId);
+  expect([await job?.getState(), job?.attemptsMade]).toEqual(['waiting', 0]);
+  await serve();
+  expect((await whenOver(jobId)).classes['orphan-object'].repaired).toEqual({ adopted: 1 });
 });
 
 test('one whose job ended without a word has failed', async () => {

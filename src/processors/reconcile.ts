@@ -46,11 +46,12 @@ export function reconcileProcessor(ports: ReconcilePorts): Processor<'reconcile'
       progress = next;
     };
     let progress = await begin(ports, { ...order, requestedAt: order.requestedAt ?? run.addedAt }, jobId, facts);
+    const signal = AbortSignal.any([run.signal, run.park]);
     try {
       for (let walk = walks[progress.walks]; walk; walk = walks[progress.walks]) {
         stopIfAsked(run);
         run.progress(progress.walks / walks.length);
-        const look = { jobId, prefix: progress.report.prefix, now: ports.now() };
+        const look = { jobId, prefix: progress.report.prefix, now: ports.now(), signal };
         await step(ports, { walk, look, facts, run }, progress, save);
       }
       await save({ ...progress, report: { ...progress.report, state: 'done', finishedAt: ports.now() } });

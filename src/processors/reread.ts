@@ -1,22 +1,22 @@
 import { createHash } from 'node:crypto';
 import { AppError } from '#errors';
-import type { Store } from '#storage/store.ts';
+import type { ObjectInfo, Store } from '#storage/store.ts';
 import type { Pace } from './pace.ts';
 
 /** What was read of an object. */
 export interface Reread {
   readonly size: number;
   readonly checksum: string;
-  /** When it was written, milliseconds since the epoch. */
-  readonly lastModified: number;
+  /** What the store says of it. */
+  readonly info: ObjectInfo;
 }
 
-/** Reads the object whole, no faster than `pace` gives out bytes; undefined when there is none. Throws what the store throws, and the signal's reason. */
+/** Reads the object whole, with a `pace` no faster than that gives out bytes; undefined when there is none. Throws what the store throws, and the signal's reason. */
 export async function reread(
   store: Pick<Store, 'get'>,
   key: string,
-  pace: Pace,
   signal: AbortSignal,
+  pace?: Pace,
 ): Promise<Reread | undefined> {
   const found = await store.get(key, { signal }).catch(absent);
   if (!found) return undefined;
@@ -26,7 +26,7 @@ export async function reread(
     for await (const chunk of found.body as AsyncIterable<Buffer>) {
       hash.update(chunk);
       size += chunk.length;
-      for (let left = chunk.length; left > 0; ) left -= await pace.take(left, signal);
+      for (let left = chunk.length; pace && left > 0; ) left -= await pace.take(left, signal);
     }
   } catch (error) {
     // A stream that is aborted says so in words of its own.
@@ -36,7 +36,7 @@ export async function reread(
   if (size !== found.info.size) {
     throw new AppError('STORE_UNAVAILABLE', `${key} broke off after ${size} of ${found.info.size} bytes.`);
   }
-  return { size, checksum: hash.digest('hex'), lastModified: found.info.lastModified };
+  return { size, checksum: hash.digest('hex'), info: found.info };
 }
 
 function absent(error: unknown): undefined {

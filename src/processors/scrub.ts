@@ -111,7 +111,7 @@ function lately({ read, unfit }: ScrubPlace, { missing = 0, different = 0 }: Par
 /** Reads one object and compares it, takes its asset out of service when it must, and answers what is counted. */
 async function check(scrub: Scrub, asset: ScannedAsset, place: ScrubPlace): Promise<Partial<ScrubCounts>> {
   const { ports, pace, signal } = scrub;
-  const found = await reread(ports.store, asset.s3Key, pace, signal);
+  const found = await reread(ports.store, asset.s3Key, signal, pace);
   const counted = { checked: 1, bytes: found?.size ?? 0 };
   if (isAsSaid(asset, found) || !(await isFault(scrub, asset, found))) return counted;
   const { assetId, entity, s3Key, checksum = '', size } = asset;
@@ -135,10 +135,10 @@ function isAsSaid({ size, checksum }: ScannedAsset, found: Reread | undefined): 
 /** A second look: old enough, nobody at work on it, the row as it was, and the object once more as it was found. */
 async function isFault({ ports, pace, signal }: Scrub, asset: ScannedAsset, found: Reread | undefined) {
   const { assetId, jobId, s3Key, checksum, createdAt } = asset;
-  if (checksum === undefined || ports.now() - (found?.lastModified ?? createdAt) < YOUNG) return false;
+  if (checksum === undefined || ports.now() - (found?.info.lastModified ?? createdAt) < YOUNG) return false;
   const state = (await ports.getJob(jobId))?.state;
   if (state !== undefined && state !== 'completed' && state !== 'failed') return false;
-  const again = await reread(ports.store, s3Key, pace, signal);
+  const again = await reread(ports.store, s3Key, signal, pace);
   if (again?.checksum !== found?.checksum) return false;
   const [row] = await ports.metadata.getAssets([assetId]);
   return row?.status === 'ready' && row.checksum === checksum;
