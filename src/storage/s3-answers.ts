@@ -45,8 +45,10 @@ export function isPage(answer: RawAnswer, commandName: string | undefined): bool
   if (status >= 500 || status === TOO_LARGE) return false;
   // Imitators name a request as S3 does, or as other services of AWS do.
   if (Object.keys(headers).some((name) => name.toLowerCase().startsWith('x-amz'))) return false;
-  const carriesObject = status < 300 && OF_OBJECTS.has(commandName ?? '');
-  return carriesObject ? headerOf(answer, 'etag') === undefined : PAGE.test(headerOf(answer, 'content-type') ?? '');
+  if (!PAGE.test(headerOf(answer, 'content-type') ?? '')) return false;
+  // An object may be of such a type, but never without an ETag.
+  const isObject = status < 300 && OF_OBJECTS.has(commandName ?? '') && headerOf(answer, 'etag') !== undefined;
+  return !isObject;
 }
 
 function headerOf({ headers }: Pick<RawAnswer, 'headers'>, name: string): string | undefined {
