@@ -5,7 +5,7 @@ import { JOBS, type JobName, type Lane, type Pack, parseJobData, readAnyPack } f
 import { LockLostError, openJobFacts } from '#queues/job-facts.ts';
 import { type JobStarts, openJobStarts } from '#queues/job-starts.ts';
 import { toJobError } from '#queues/redis-errors.ts';
-import { Interrupted, type Outcome, type Run } from './run.ts';
+import { Interrupted, type Outcome, type Run, SUSPECT_FROM } from './run.ts';
 import { giveBack, settle } from './settling.ts';
 import { shortWait, waitAfterAttempt } from './waits.ts';
 import type { WorkerParts } from './worker.ts';
@@ -23,8 +23,6 @@ export interface Start {
   readonly oneByOne: LimitFunction;
 }
 
-/** From so many crashes in a row on, a job may be what crashes its worker, and takes no other suspect along. */
-const SUSPECT_FROM = 3;
 /** So many starts in a row may crash with nothing done, and then the job ends. */
 const CRASHES_AT_MOST = 20;
 

@@ -5,6 +5,7 @@ import type { Store } from '#storage/store.ts';
 import type { PlannedFile } from '#test/pack-work.ts';
 import { until } from '#test/until.ts';
 import { openWorkerBench, type WorkerBench } from '#test/worker-bench.ts';
+import { SUSPECT_FROM } from './run.ts';
 
 let bench: WorkerBench;
 let api: WorkerBench['api'];
@@ -62,10 +63,11 @@ describe('a pack whose starts crash', () => {
   });
 
   it('stores its other files before the one that crashes', async () => {
-    const { files } = await work.staged(['crashes its worker', ...Array.from({ length: 9 }, (_, at) => `file ${at}`)]);
-    const { s3Key } = first(files);
+    const { files } = await work.staged(Array.from({ length: 10 }, (_, at) => `file ${at}`));
+    // The one it would begin with without any crash before, going round with each of them.
+    const { s3Key } = files[SUSPECT_FROM - 1] ?? first(files);
     const { jobId } = await accept(files);
-    await crashed(jobId, 1);
+    await crashed(jobId, SUSPECT_FROM);
     let isDead = false;
     const put: Store['put'] = (key, source, options) => {
       isDead ||= key === s3Key;

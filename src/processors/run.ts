@@ -3,6 +3,12 @@ import type { AppError } from '#errors';
 import type { JobData, JobName, Lane } from '#queues/catalog.ts';
 import type { JobFacts } from '#queues/job-facts.ts';
 
+/**
+ * From so many crashes in a row on, a job may be what crashes its worker: suspects run one by one, and so do the files of
+ * one, so that the culprit takes no other along.
+ */
+export const SUSPECT_FROM = 3;
+
 /** One start of one job, as a processor sees it. */
 export interface Run {
   readonly jobId: string;

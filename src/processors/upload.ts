@@ -16,7 +16,7 @@ import { attempt, errorOf, type Stage } from './attempt.ts';
 import type { CancelPorts } from './cancel-files.ts';
 import type { CommitPorts } from './commit-stored.ts';
 import { storeAgain } from './restore-stored.ts';
-import type { Outcome, Processor, Run } from './run.ts';
+import { type Outcome, type Processor, type Run, SUSPECT_FROM } from './run.ts';
 import { createStatusReporter, type StatusReporter } from './status-reporter.ts';
 import type { TimeAllowance } from './time-allowance.ts';
 import { cancelPack } from './upload-cancel.ts';
@@ -126,8 +126,8 @@ async function awaitAcceptance(ports: UploadPorts, pack: Pack, run: Run): Promis
 /** Stores what is not in the store yet. Throws `Interrupted` once nothing is at hand any more. */
 async function storeFiles(parts: UploadParts, files: readonly PackFile[]): Promise<Stage[]> {
   const { run, state } = parts;
-  // After a crash one by one, and not from the same file on each time: all but the culprit are stored before it.
-  const atOnce = pLimit(run.crashes === 0 ? STORED_AT_ONCE : 1);
+  // A suspect's one by one, and not from the same file on each time: all but the culprit are stored before it.
+  const atOnce = pLimit(run.crashes < SUSPECT_FROM ? STORED_AT_ONCE : 1);
   const from = run.crashes % Math.max(1, files.length);
   const inTurn = [...files.slice(from), ...files.slice(0, from)];
   const store = async (file: PackFile): Promise<StoredFacts> => {
