@@ -159,8 +159,10 @@ describe('the job that ends a batch', () => {
     // Its connections end, as at a crash, and it hears of nothing. That which waits for jobs would take the call for the next.
     parts.redis.disconnect();
     killed.close().catch(() => undefined);
-    const [committed] = await api.metadata.getAssets(ids(files).slice(0, 1));
-    expect(committed?.status).toBe('ready');
+    // Which of them comes first is nobody's to say.
+    const committed = (await api.metadata.getAssets(ids(files))).filter(({ status }) => status === 'ready');
+    expect(committed.length).toBeGreaterThan(0);
+    expect(committed.length).toBeLessThan(230);
     expect((await api.producer.getBatch(batchId))?.state).toBe('running');
 
     await serve(['maintenance']);
