@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 
 /** How often a pace gives out what has come due, in milliseconds. */
-const TICK = 50;
+const TICK = 10;
 /** What a process that stood still has missed is made up for, but no more than of so many milliseconds. */
 const MADE_UP = 1_000;
 
