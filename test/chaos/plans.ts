@@ -22,7 +22,7 @@ export const SHORT: Plan = {
 /** `npm run chaos`. */
 export const LONG: Plan = {
   seed: 1,
-  cargo: { files: 1_500, bytes: 1_500 * MB, largest: 100 * MB },
+  cargo: { files: 3_000, bytes: 3_000 * MB, largest: 100 * MB },
   workers: 3,
   killEvery: 2_000,
   leastKills: { upload: 20, commit: 5 },
