@@ -1,3 +1,4 @@
+import { afterAll, afterEach } from 'vitest';
 import { startWorker } from '#processors/start.ts';
 import { type HeldOrigin, startHeldOrigin } from './held-origin.ts';
 import { packWork } from './pack-work.ts';
@@ -13,10 +14,17 @@ export interface WorkerBench {
   /** Starts a worker on parts of its own, some of them replaced, on all lanes unless some are named. */
   serve(own?: Partial<WorkerParts>, lanes?: WorkerParts['config']['lanes']): Promise<WorkerParts>;
   stopWorkers(): Promise<void>;
-  close(): Promise<void>;
 }
 
+/** A bench for all the tests of a file: each test's workers are stopped after it, and everything is gone after the last. */
 export async function openWorkerBench(): Promise<WorkerBench> {
+  const bench = await startBench();
+  afterAll(() => bench.close());
+  afterEach(() => bench.stopWorkers());
+  return bench;
+}
+
+async function startBench(): Promise<WorkerBench & { close(): Promise<void> }> {
   const origin = await startHeldOrigin();
   const env = { URL_ORIGIN_PORTS: String(origin.port), URL_ORIGIN_ALLOW_CIDRS: '127.0.0.0/8' };
   const api = await openWorkerParts({ env });

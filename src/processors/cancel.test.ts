@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { AppError } from '#errors';
 import { createBatches } from '#queues/batches.ts';
 import { createCancellations } from '#queues/cancellations.ts';
@@ -8,19 +8,10 @@ import { newBatchId } from '#queues/ids.ts';
 import { jobOptions } from '#queues/lanes.ts';
 import { someFile } from '#test/pack-work.ts';
 import { until } from '#test/until.ts';
-import { openWorkerBench, type WorkerBench } from '#test/worker-bench.ts';
+import { openWorkerBench } from '#test/worker-bench.ts';
 
-let bench: WorkerBench;
-let origin: WorkerBench['origin'];
-let api: WorkerBench['api'];
-let work: WorkerBench['work'];
-
-beforeAll(async () => {
-  bench = await openWorkerBench();
-  ({ origin, api, work } = bench);
-});
-afterAll(() => bench.close());
-afterEach(() => bench.stopWorkers());
+const bench = await openWorkerBench();
+const { origin, api, work } = bench;
 
 const serve = () => bench.serve();
 const cancel = (jobId: string | undefined) => api.producer.cancelJob(jobId ?? '');

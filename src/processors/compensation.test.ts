@@ -1,25 +1,17 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { AppError } from '#errors';
 import { createReopening } from '#queues/reopening.ts';
 import { quarantineKey } from '#storage/keys.ts';
 import type { Store } from '#storage/store.ts';
 import { type PlannedFile, someFile } from '#test/pack-work.ts';
 import { until } from '#test/until.ts';
-import { openWorkerBench, type WorkerBench } from '#test/worker-bench.ts';
+import { openWorkerBench } from '#test/worker-bench.ts';
 
 const MIB = 1024 ** 2;
-let bench: WorkerBench;
-let api: WorkerBench['api'];
-let work: WorkerBench['work'];
-
-beforeAll(async () => {
-  bench = await openWorkerBench();
-  ({ api, work } = bench);
-});
-afterAll(() => bench.close());
-afterEach(() => bench.stopWorkers());
+const bench = await openWorkerBench();
+const { api, work } = bench;
 
 /** A key that is revoked has its uploads refused at their commit, for good. */
 const revoke = (revokedAt: number | undefined) =>

@@ -1,7 +1,7 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Worker } from 'bullmq';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { AppError } from '#errors';
 import { createDiscards } from '#queues/discards.ts';
 import { jobKey, lanePrefix } from '#queues/lanes.ts';
@@ -10,18 +10,10 @@ import { quarantineKey } from '#storage/keys.ts';
 import type { Store } from '#storage/store.ts';
 import { type PlannedFile, someFile } from '#test/pack-work.ts';
 import { until } from '#test/until.ts';
-import { openWorkerBench, type WorkerBench } from '#test/worker-bench.ts';
+import { openWorkerBench } from '#test/worker-bench.ts';
 
-let bench: WorkerBench;
-let api: WorkerBench['api'];
-let work: WorkerBench['work'];
-
-beforeAll(async () => {
-  bench = await openWorkerBench();
-  ({ api, work } = bench);
-});
-afterAll(() => bench.close());
-afterEach(() => bench.stopWorkers());
+const bench = await openWorkerBench();
+const { api, work } = bench;
 
 const first = <T>([item]: readonly T[]): T => item as T;
 const accept = async (files: readonly PlannedFile[], commit: 'each' | 'batch' = 'each') => {

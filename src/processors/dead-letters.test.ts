@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import type { Deed } from '#metadata/audit-log.ts';
 import type { ChosenLetters, JobData } from '#queues/catalog.ts';
 import { createDeadLetters, type DeadLetters } from '#queues/dead-letters.ts';
@@ -11,19 +11,15 @@ import { createPendingPacks } from '#queues/pending-packs.ts';
 import type { Store } from '#storage/store.ts';
 import { someFile } from '#test/pack-work.ts';
 import { until } from '#test/until.ts';
-import { openWorkerBench, type WorkerBench } from '#test/worker-bench.ts';
+import { openWorkerBench } from '#test/worker-bench.ts';
 
-let bench: WorkerBench;
-let api: WorkerBench['api'];
 let letters: DeadLetters;
 
+const bench = await openWorkerBench();
+const { api } = bench;
 beforeAll(async () => {
-  bench = await openWorkerBench();
-  ({ api } = bench);
   letters = createDeadLetters(api.redis, 'worker', api.producer.lanes);
 });
-afterAll(() => bench.close());
-afterEach(() => bench.stopWorkers());
 
 /** So many packs of one file each whose staged bytes are not there, failed for good. */
 async function failed(count: number) {

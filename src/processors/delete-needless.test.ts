@@ -1,20 +1,11 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { AppError } from '#errors';
 import { type PlannedFile, someFile } from '#test/pack-work.ts';
 import { until } from '#test/until.ts';
-import { openWorkerBench, type WorkerBench } from '#test/worker-bench.ts';
+import { openWorkerBench } from '#test/worker-bench.ts';
 
-let bench: WorkerBench;
-let origin: WorkerBench['origin'];
-let api: WorkerBench['api'];
-let work: WorkerBench['work'];
-
-beforeAll(async () => {
-  bench = await openWorkerBench();
-  ({ origin, api, work } = bench);
-});
-afterAll(() => bench.close());
-afterEach(() => bench.stopWorkers());
+const bench = await openWorkerBench();
+const { origin, api, work } = bench;
 
 /** A worker whose store deletes nothing, for the reason it gives, until `mend`. */
 async function serve(code: 'STORE_ACCESS_DENIED' | 'STORE_UNAVAILABLE') {

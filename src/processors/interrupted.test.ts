@@ -1,16 +1,9 @@
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { quarantineKey } from '#storage/keys.ts';
-import { openWorkerBench, type WorkerBench } from '#test/worker-bench.ts';
+import { openWorkerBench } from '#test/worker-bench.ts';
 import { Interrupted } from './run.ts';
 
-let bench: WorkerBench;
-beforeAll(async () => {
-  bench = await openWorkerBench();
-});
-afterAll(async () => {
-  await bench.stopWorkers();
-  await bench.close();
-});
+const bench = await openWorkerBench();
 
 /** The same port, whose functions do what they do, and are then interrupted, as by a crash: each of them once. */
 function interruptedOnce<Port extends object>(port: Port, names: readonly (keyof Port)[], seen: PropertyKey[]): Port {

@@ -1,15 +1,9 @@
-import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { someFile } from '#test/pack-work.ts';
 import { until } from '#test/until.ts';
-import { openWorkerBench, type WorkerBench } from '#test/worker-bench.ts';
+import { openWorkerBench } from '#test/worker-bench.ts';
 
-let bench: WorkerBench;
-
-beforeAll(async () => {
-  bench = await openWorkerBench();
-});
-afterEach(() => bench.stopWorkers());
-afterAll(() => bench.close());
+const bench = await openWorkerBench();
 
 const allow = (bytes: number) => bench.api.redis.config('SET', 'maxmemory', String(bytes));
 

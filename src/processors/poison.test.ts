@@ -1,22 +1,14 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { AppError } from '#errors';
 import { factsKey } from '#queues/job-facts.ts';
 import type { Store } from '#storage/store.ts';
 import type { PlannedFile } from '#test/pack-work.ts';
 import { until } from '#test/until.ts';
-import { openWorkerBench, type WorkerBench } from '#test/worker-bench.ts';
+import { openWorkerBench } from '#test/worker-bench.ts';
 import { SUSPECT_FROM } from './run.ts';
 
-let bench: WorkerBench;
-let api: WorkerBench['api'];
-let work: WorkerBench['work'];
-
-beforeAll(async () => {
-  bench = await openWorkerBench();
-  ({ api, work } = bench);
-});
-afterAll(() => bench.close());
-afterEach(() => bench.stopWorkers());
+const bench = await openWorkerBench();
+const { api, work } = bench;
 
 const first = <T>([item]: readonly T[]): T => item as T;
 const accept = async (files: readonly PlannedFile[]) => {

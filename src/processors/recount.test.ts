@@ -1,20 +1,16 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { createFollowUps, type FollowUps } from '#queues/follow-ups.ts';
 import { createPendingPacks } from '#queues/pending-packs.ts';
 import { until } from '#test/until.ts';
-import { openWorkerBench, type WorkerBench } from '#test/worker-bench.ts';
+import { openWorkerBench } from '#test/worker-bench.ts';
 
-let bench: WorkerBench;
-let api: WorkerBench['api'];
 let followUps: FollowUps;
 
+const bench = await openWorkerBench();
+const { api } = bench;
 beforeAll(async () => {
-  bench = await openWorkerBench();
-  ({ api } = bench);
   followUps = createFollowUps(api.producer.lanes, createPendingPacks(api.redis, 'worker'));
 });
-afterAll(() => bench.close());
-afterEach(() => bench.stopWorkers());
 
 const totals = async () => {
   const { sessions } = await api.metadata.scanSessions({ limit: 10 });

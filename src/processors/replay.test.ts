@@ -1,21 +1,12 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { Metadata } from '#metadata/metadata.ts';
 import { type PlannedFile, someFile } from '#test/pack-work.ts';
 import { until } from '#test/until.ts';
-import { openWorkerBench, type WorkerBench } from '#test/worker-bench.ts';
+import { openWorkerBench } from '#test/worker-bench.ts';
 import type { WorkerParts } from '#test/worker-parts.ts';
 
-let bench: WorkerBench;
-let origin: WorkerBench['origin'];
-let api: WorkerBench['api'];
-let work: WorkerBench['work'];
-
-beforeAll(async () => {
-  bench = await openWorkerBench();
-  ({ origin, api, work } = bench);
-});
-afterAll(() => bench.close());
-afterEach(() => bench.stopWorkers());
+const bench = await openWorkerBench();
+const { origin, api, work } = bench;
 
 const serve = (own?: Partial<WorkerParts>) => bench.serve(own);
 const accept = async (files: readonly PlannedFile[]) => {

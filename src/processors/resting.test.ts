@@ -1,18 +1,14 @@
 import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { createBreakerBoard } from '#breakers/board.ts';
 import { guardPorts } from '#breakers/breakers.ts';
 import { AppError } from '#errors';
 import { until } from '#test/until.ts';
-import { openWorkerBench, type WorkerBench } from '#test/worker-bench.ts';
+import { openWorkerBench } from '#test/worker-bench.ts';
 import { openWorkerParts } from '#test/worker-parts.ts';
 
-let bench: WorkerBench;
-beforeAll(async () => {
-  bench = await openWorkerBench();
-});
-afterAll(() => bench.close());
+const bench = await openWorkerBench();
 
 const breakersOpen = (count: number) =>
   until(async () => (await bench.api.breakers.list()).length === count, {

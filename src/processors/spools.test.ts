@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { buffer } from 'node:stream/consumers';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { AppError } from '#errors';
 import { quarantineKey } from '#storage/keys.ts';
 import { someFile } from '#test/pack-work.ts';
 import { until } from '#test/until.ts';
-import { openWorkerBench, type WorkerBench } from '#test/worker-bench.ts';
+import { openWorkerBench } from '#test/worker-bench.ts';
 import { spoolingJob } from './spools.ts';
 
 const MIB = 1024 ** 2;
@@ -13,13 +13,7 @@ const WITHIN = 20_000;
 /** More than one part, of a server that sends no ranges. */
 const film = randomBytes(10 * MIB);
 
-let bench: WorkerBench;
-
-beforeAll(async () => {
-  bench = await openWorkerBench();
-});
-afterAll(() => bench.close());
-afterEach(() => bench.stopWorkers());
+const bench = await openWorkerBench();
 
 async function upload(commit: 'each' | 'batch' = 'each') {
   const held = bench.origin.hold(film, 9 * MIB);

@@ -6,21 +6,18 @@ import { someFile } from '#test/pack-work.ts';
 import { sha256 } from '#test/sources.ts';
 import { openTcpProxy, type TcpProxy } from '#test/tcp-proxy.ts';
 import { until } from '#test/until.ts';
-import { openWorkerBench, type WorkerBench } from '#test/worker-bench.ts';
+import { openWorkerBench } from '#test/worker-bench.ts';
 import { startWorker } from './start.ts';
 
 const MIB = 1024 ** 2;
-let bench: WorkerBench;
 let wire: TcpProxy;
 
+const bench = await openWorkerBench();
 beforeAll(async () => {
-  bench = await openWorkerBench();
   wire = await openTcpProxy({ host: '127.0.0.1', port: bench.api.server.port });
 });
 afterAll(async () => {
-  await bench.stopWorkers();
   await wire.close();
-  await bench.close();
 });
 
 it('a worker that Redis has fallen silent for stops by its own clock; what it does late changes nothing', async () => {
