@@ -99,13 +99,8 @@ export async function startWorker(parts: WorkerPorts, config: Config): Promise<{
     reconcile: reconcileProcessor({
       walks: reconcileWalks(
         {
-          ...shared,
-          ...followUps,
-          audit,
-          liveJobs,
-          urlCache: parts.urlCache,
-          staging: producer.staging,
-          ...createReopening(redis, prefix, producer.lanes),
+          ...{ ...shared, ...followUps, ...createReopening(redis, prefix, producer.lanes) },
+          ...{ liveJobs, urlCache: parts.urlCache, staging: producer.staging },
         },
         producer.lanes,
       ),
