@@ -3,6 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Batch } from '#answers';
 import { SCENE, type SpawnedCli, spawnedCli } from '#test/spawned-cli.ts';
 import { until } from '#test/until.ts';
 
@@ -171,7 +172,10 @@ describe('upload', () => {
 
   test('ends with 130 at Ctrl-C, and tells how to follow what was accepted', async () => {
     await write('clip.mp4', 'x');
-    const running = { batchId: 'b_x', state: 'running', total: 1, successful: [], failed: [], size: 1 };
+    const running: Batch = {
+      ...{ batchId: 'b_x', project: 'demo', owner: 'k_agent', state: 'running', createdAt: 0 },
+      ...{ total: 1, successful: [], failed: [], size: 1 },
+    };
     for (let i = 0; i < 100; i++) api.answerOnce('/v1/batches/', 200, {}, running);
     const { child, ended } = start(['upload', 'clip.mp4', ...SCENE]);
     child.stderr?.on('data', (chunk: Buffer) => {

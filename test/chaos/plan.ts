@@ -39,7 +39,7 @@ export interface Step {
 const PARTITION = 17_000;
 /** Milliseconds; shorter than a call to Convex is waited for, so that it is answered in the end. */
 const STALL = 5_000;
-const [FIRST, LAST] = [0.03, 0.8];
+const [FIRST, LAST] = [0.03, 0.7];
 
 /** Expects what the plan has of a run, and puts its faults in the order that the seed gives. */
 export function planFaults(plan: Plan, tally: Tally): Step[] {

@@ -43,7 +43,7 @@ export interface Ground {
 }
 
 const SENDERS = 4;
-/** Part of the files that may be accepted and not done: what is sent late meets the later faults. */
+/** Part of the files that may be sent before the cargo or the faults are that far: each fault shall have some to hit. */
 const AHEAD = 0.25;
 const LOOK_EVERY = 250;
 /** Part of the files. */
@@ -81,6 +81,7 @@ export async function runChaos(
     const steps = planFaults(plan, tally);
     const stage: Stage = { crew, redis, queues, tally, random: seededRandom(plan.seed + 1), calls: () => sent.open };
     const progress = watchProgress(queues, sent, plan.cargo.files, over.signal, tell);
+    const course = { next: steps[0] };
     const begun = performance.now();
 
     const caller = { url: () => crew.api.url(), key: deployment.agentKey };
@@ -90,8 +91,8 @@ export async function runChaos(
         ? 0
         : killWorkers(crew, { every: plan.killEvery, most: plan.mostKills }, { tally, signal: killing.signal });
     await Promise.all([
-      sendAll(caller, requests, sent, { ahead: plan.cargo.files * AHEAD, progress, signal: over.signal }),
-      makeFaults(steps, stage, progress, plan.cargo.files),
+      sendAll(caller, requests, sent, { files: plan.cargo.files, progress, course, signal: over.signal }),
+      makeFaults(steps, stage, { files: plan.cargo.files, progress, course }),
     ]);
     await until(progress.isOver, { within: FINISH_WITHIN, what: 'the cargo to be done', every: LOOK_EVERY }).catch(
       () => undefined,
@@ -125,6 +126,17 @@ export async function runChaos(
     await deployment.remove();
     await redis.stop();
   }
+}
+
+/** The fault that did not begin yet; undefined once all have. */
+interface Course {
+  next: Step | undefined;
+}
+
+interface Way {
+  readonly files: number;
+  readonly progress: Progress;
+  readonly course: Course;
 }
 
 interface Progress {
@@ -165,18 +177,23 @@ async function sendAll(
   caller: Caller,
   requests: readonly CargoRequest[],
   sent: Sent,
-  { ahead, progress, signal }: { ahead: number; progress: Progress; signal: AbortSignal },
+  { files, progress, course, signal }: Way & { signal: AbortSignal },
 ): Promise<void> {
+  const reached = () => Math.min(progress.done() / files, course.next?.at ?? 1);
+  let place = 0;
   await pLimit(SENDERS).map(requests, async (request) => {
-    while (sent.accepted.length - progress.done() > ahead) await pause(LOOK_EVERY, undefined, { signal });
+    place += request.files.length;
+    const last = place / files;
+    while (last > reached() + AHEAD) await pause(LOOK_EVERY, undefined, { signal });
     await send(caller, request, sent, signal);
   });
 }
 
-async function makeFaults(steps: readonly Step[], stage: Stage, progress: Progress, files: number): Promise<void> {
-  for (const { at, fault } of steps) {
+async function makeFaults(steps: readonly Step[], stage: Stage, { files, progress, course }: Way): Promise<void> {
+  for (const [index, { at, fault }] of steps.entries()) {
     const isTime = () => progress.isOver() || progress.done() >= at * files;
     await until(isTime, { within: FINISH_WITHIN, what: 'the next fault', every: LOOK_EVERY });
+    course.next = steps[index + 1];
     await fault(stage);
   }
 }
