@@ -121,7 +121,8 @@ describe('a stored file whose commit is refused for good', () => {
     await revoke(undefined);
     await (await end())?.retry('failed', { resetAttemptsMade: true });
     for (const { assetId, checksum } of files) expect(await work.whenRow(assetId, 'ready')).toMatchObject({ checksum });
-    expect(await work.whenDone(batchId)).toMatchObject({ failed: [] });
+    const noneFailed = async () => (await work.whenDone(batchId)).failed.length === 0;
+    await until(noneFailed, { within: 10_000, what: 'the batch to be told' });
     for (const s3Key of keys) expect(await api.store.head(s3Key)).toBeDefined();
     expect(await quarantined()).toEqual([]);
   });

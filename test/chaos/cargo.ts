@@ -33,7 +33,9 @@ export interface CargoSize {
 const LEAST = 1_000;
 const MOST_INLINE = 64_000;
 const MOST_OF_A_FORM = 8_000_000;
-const MOST_OF_A_REQUEST = 100;
+/** Files; fewer than are sent from one fault to the next, so that there are some for each. */
+const MOST_OF_A_REQUEST = 80;
+const MOST_PART_OF_A_REQUEST = 0.05;
 const SESSIONS = 4;
 const SCENES = 25;
 const SCENE_TYPES: readonly AssetType[] = ['video_chunk', 'source_code', 'thumbnail', 'subtitle'];
@@ -47,7 +49,10 @@ export async function loadCargo(dir: string, seed: number, size: CargoSize): Pro
   await mkdir(dir, { recursive: true });
   const requests: CargoRequest[] = [];
   for (let at = 0; at < sizes.length; ) {
-    const chunk = sizes.slice(at, at + 1 + Math.floor(random() * Math.min(MOST_OF_A_REQUEST, size.files / 10)));
+    const chunk = sizes.slice(
+      at,
+      at + 1 + Math.floor(random() * Math.min(MOST_OF_A_REQUEST, size.files * MOST_PART_OF_A_REQUEST)),
+    );
     const session = { project: 'chaos', session: `session-${Math.floor(random() * SESSIONS)}` };
     const isScene = random() < 0.9;
     const entity = isScene ? { ...session, scene: `scene-${Math.floor(random() * SCENES)}` } : session;

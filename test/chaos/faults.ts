@@ -22,8 +22,9 @@ export type Fault = (stage: Stage) => Promise<void>;
 /** A Redis that is killed stays away this long before it is started again, in milliseconds. */
 const REDIS_AWAY = 1_000;
 /** A fault waits this long for a moment in which it hits, in milliseconds. */
-const FIND_WITHIN = 20_000;
+const FIND_WITHIN = 30_000;
 const LOOK_EVERY = 5;
+const UPLOADS = /:(small|large)$/;
 
 const everyone = ({ api, workers }: Crew): Member[] => [api, ...workers];
 
@@ -63,7 +64,8 @@ export const cut =
     const broken = lines.flatMap((line) => line.inFlight()).length;
     await Promise.all(lines.map((line) => line.cut()));
     await pause(ms);
-    const waiting = ((await queues.look()) ?? []).reduce((all, { delayed }) => all + delayed, 0);
+    const uploads = ((await queues.look()) ?? []).filter(({ queue }) => UPLOADS.test(queue));
+    const waiting = uploads.reduce((all, { open }) => all + open.length, 0);
     await Promise.all(lines.map((line) => line.mend()));
     tally.happened(`${dependency} cut`, broken);
     tally.happened(`jobs waiting for ${dependency}`, waiting);
@@ -88,7 +90,7 @@ export const loseAnswers =
     const lost = () => lines.reduce((all, line) => all + line.tally.lostAnswers.length, 0);
     const before = lost();
     for (const line of lines) line.dropAnswers(MUTATES[dependency]);
-    await moment(() => lost() - before >= answers, 10_000);
+    await moment(() => lost() - before >= answers, FIND_WITHIN);
     await Promise.all(lines.map((line) => line.mend()));
     tally.happened(`${dependency} answers lost`, lost() - before);
   };
@@ -110,20 +112,22 @@ export const partition =
     });
   };
 
-/** Silence on one worker's wire to one dependency: what it sent in that time arrives late, as old news. */
-export const stall =
-  (dependency: Dependency, ms: number): Fault =>
+/** Silence on one worker's wire to Convex in mid-commit: what was said meanwhile arrives late, as old news. */
+export const stallConvex =
+  (ms: number): Fault =>
   async ({ crew, random, tally }) => {
     const free = crew.workers.filter((worker) => worker.isFree());
     const worker = free[Math.floor(random() * free.length)];
-    if (!worker) return tally.happened(`${dependency} stalled`, 0);
+    if (!worker) return tally.happened('convex stalled', 0);
     await worker.hold(async () => {
-      const line = worker.lines[dependency];
+      const line = worker.lines.convex;
+      const passed = () => line.tally.toServer + line.tally.toClient;
+      await moment(() => line.inFlight().some(isCommit), FIND_WITHIN);
       line.stall();
       await pause(ms);
-      const before = line.tally.toServer;
+      const before = passed();
       await line.mend();
-      const late = await moment(() => line.tally.toServer > before, 1_000);
-      tally.happened(`${dependency} stalled`, late ? 1 : 0);
+      const late = await moment(() => passed() > before, 1_000);
+      tally.happened('convex stalled', late ? 1 : 0);
     });
   };

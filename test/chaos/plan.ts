@@ -1,5 +1,5 @@
 import type { CargoSize } from './cargo.ts';
-import { cut, type Fault, killApi, killRedis, loseAnswers, partition, reset, stall } from './faults.ts';
+import { cut, type Fault, killApi, killRedis, loseAnswers, partition, reset, stallConvex } from './faults.ts';
 import { KILLS } from './killer.ts';
 import { DEPENDENCIES } from './lines.ts';
 import { seededRandom } from './seeded.ts';
@@ -39,7 +39,7 @@ export interface Step {
 const PARTITION = 17_000;
 /** Milliseconds; shorter than a call to Convex is waited for, so that it is answered in the end. */
 const STALL = 5_000;
-const [FIRST, LAST] = [0.03, 0.7];
+const [FIRST, LAST] = [0.03, 0.75];
 
 /** Expects what the plan has of a run, and puts its faults in the order that the seed gives. */
 export function planFaults(plan: Plan, tally: Tally): Step[] {
@@ -57,13 +57,13 @@ export function planFaults(plan: Plan, tally: Tally): Step[] {
   add(plan.apiKills, killApi);
   for (const name of plan.cutFor > 0 ? (['store', 'convex'] as const) : []) {
     tally.expect(`${name} cut`, 'requests broken off', 1);
-    tally.expect(`jobs waiting for ${name}`, 'delayed at the end of the cut', 1);
+    tally.expect(`jobs waiting for ${name}`, 'delayed or resting at the end of the cut', 1);
     add(1, cut(name, plan.cutFor));
   }
   if (plan.partitions > 0) tally.expect('worker partitioned', 'it was uploading', plan.partitions);
   add(plan.partitions, partition(PARTITION));
-  if (plan.stalls > 0) tally.expect('convex stalled', 'what a worker had sent arrived late', plan.stalls);
-  add(plan.stalls, stall('convex', STALL));
+  if (plan.stalls > 0) tally.expect('convex stalled', 'a commit or its answer arrived late', plan.stalls);
+  add(plan.stalls, stallConvex(STALL));
   for (const name of DEPENDENCIES) {
     if (plan.resets > 0) tally.expect(`${name} reset`, 'requests that change something, broken off', plan.resets);
     add(plan.resets, reset(name));

@@ -44,7 +44,7 @@ export interface Ground {
 
 const SENDERS = 4;
 /** Part of the files that may be sent before the cargo or the faults are that far: each fault shall have some to hit. */
-const AHEAD = 0.25;
+const AHEAD = 0.2;
 const LOOK_EVERY = 250;
 /** Part of the files. */
 const TELL_EACH = 0.05;
