@@ -18,6 +18,7 @@ export const health = z
 /** Answers `GET /health/live`. */
 export const live = z.object({ live: z.literal(true) }).meta({ id: 'Live', description: 'The process answers.' });
 
+const count = (what: string) => z.int().min(0).describe(what);
 const degraded = health.shape.degraded.unwrap();
 /** Answers `GET /v1/admin/status`. */
 export const status = z
@@ -35,6 +36,17 @@ export const status = z
       .optional()
       .describe('Jobs by lane and state; absent while Redis is away. What is `failed` are the dead letters.'),
     statusOutbox: z.int().min(0).optional().describe('Status writes that wait for Convex; absent while Redis is away.'),
+    scrub: z
+      .object({
+        checked: count('Objects read again.'),
+        bytes: count('Bytes of them.'),
+        missing: count('Those that were gone.'),
+        different: count('Those whose bytes are not what was verified.'),
+        held: count('Missing or different ones that were left as they are, being too many at once.'),
+        passes: count('How often it has been through all objects.'),
+      })
+      .optional()
+      .describe('What the scrub did since it began; absent while Redis is away.'),
   })
   .meta({ id: 'Status', description: 'How it goes, for whoever operates it.' });
 /** How it goes, for whoever operates it. */

@@ -36,12 +36,14 @@ export const serviceRoutes: Routes = {
   'GET /v1/admin/status': {
     id: 'getStatus',
     summary: 'How it goes, for whoever operates it',
-    description: 'What `reelay status` shows: readiness, open breakers, queues and the status outbox.',
+    description:
+      'What `reelay status` shows: readiness, open breakers, queues, the status outbox, and what the scrub found.',
     scope: 'admin',
     answers: {
       200: json('How it goes.', status, {
         ...{ ready: true, degraded: ['store'], missing: [], statusOutbox: 12 },
         breakers: [{ dependency: 'store', process: 'worker 4711@render-2', since: FAILED_AT }],
+        scrub: { checked: 9_200, bytes: 1_204_000_000, missing: 0, different: 1, held: 0, passes: 2 },
         queues: { small: { waiting: 40, active: 0, delayed: 8, completed: 1_200, failed: 3 } },
       }),
     },

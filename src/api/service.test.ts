@@ -99,6 +99,7 @@ describe('what other processes are cut off from', () => {
       200,
       {
         ...{ ready: false, degraded: ['store'], missing: ['worker'], breakers: [open], statusOutbox: 0 },
+        scrub: { checked: 0, bytes: 0, missing: 0, different: 0, held: 0, passes: 0 },
         queues: expect.objectContaining({ small: { waiting: 0, active: 0, delayed: 0, completed: 0, failed: 0 } }),
       },
     ]);

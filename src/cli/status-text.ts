@@ -2,7 +2,7 @@ import type { Health, ReconcileReport, Status } from '#client/client.ts';
 import { table } from './output.ts';
 
 /** What a key may see of how it goes. */
-export type Seen = Health & Partial<Pick<Status, 'breakers' | 'queues' | 'statusOutbox'>>;
+export type Seen = Health & Partial<Pick<Status, 'breakers' | 'queues' | 'statusOutbox' | 'scrub'>>;
 
 /** What people call the parts. */
 const PARTS: Readonly<Record<string, string>> = {
@@ -38,7 +38,7 @@ function lanesText({ queues }: Seen): string {
   return table([['LANE', ...STATES.map((state) => state.toUpperCase())], ...lanes]);
 }
 
-function restText({ queues, statusOutbox }: Seen, reconciled: ReconcileReport | undefined): string {
+function restText({ queues, statusOutbox, scrub }: Seen, reconciled: ReconcileReport | undefined): string {
   const rows: string[][] = [];
   if (queues) {
     const dead = Object.values(queues).reduce((sum, { failed = 0 }) => sum + failed, 0);
@@ -50,5 +50,6 @@ function restText({ queues, statusOutbox }: Seen, reconciled: ReconcileReport | 
     const at = new Date(reconciled.finishedAt ?? reconciled.requestedAt).toISOString();
     rows.push(['last reconciliation', `${reconciled.state}, ${found} findings`, at]);
   }
+  if (scrub) rows.push(['scrub', `${scrub.checked} objects read again`, `${scrub.missing + scrub.different} unfit`]);
   return table(rows);
 }

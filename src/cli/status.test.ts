@@ -11,6 +11,7 @@ const QUEUES = { small: { waiting: 40, active: 0, delayed: 8, completed: 1_200, 
 const STATUS = {
   ...{ ready: true, degraded: ['store'], missing: [], queues: QUEUES, statusOutbox: 12 },
   breakers: [{ dependency: 'store', process: 'worker 7@render-2', since: 1_795_176_428_000 }],
+  scrub: { checked: 9_200, bytes: 1_204_000_000, missing: 0, different: 1, held: 0, passes: 2 },
 };
 const REPORT = {
   ...{
@@ -45,9 +46,10 @@ Convex  ok
 LANE   WAITING  ACTIVE  DELAYED  COMPLETED  FAILED
 small  40       0       8        1200       3
 
-dead letters                   3                 reelay dead-letters
+dead letters                   3                        reelay dead-letters
 statuses that wait for Convex  12
-last reconciliation            done, 4 findings  2026-11-20T12:00:00.000Z
+last reconciliation            done, 4 findings         2026-11-20T12:00:00.000Z
+scrub                          9200 objects read again  1 unfit
 `);
 });
 

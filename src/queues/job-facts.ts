@@ -67,6 +67,19 @@ export function readJobFacts(
   return redis.hgetall(factsKey(prefix, lane, jobId));
 }
 
+/** Of a job's facts only those of `fields`: beside a large file stand those of thousands of parts. What is not there is undefined. */
+export async function pickJobFacts<Field extends string>(
+  redis: RedisConnection,
+  prefix: string,
+  lane: Lane,
+  jobId: string,
+  fields: readonly Field[],
+): Promise<Readonly<Partial<Record<Field, string>>>> {
+  const values = await redis.hmget(factsKey(prefix, lane, jobId), ...fields);
+  const found = fields.flatMap((field, at) => (values[at] == null ? [] : [[field, values[at]]]));
+  return Object.fromEntries(found);
+}
+
 /** Seconds that facts outlive their job: longer than the job is kept, so that a start repeated after a crash knows it is done. */
 const RETIRED_SECONDS = 7_200;
 

@@ -30,12 +30,13 @@ export const LISTS = {
 /** Fields of a job's facts that are shown to people: its last error, and when it is tried again. Written by the worker. */
 export const ERROR_FIELD = 'error';
 export const RETRY_FIELD = 'retryAt';
+export const SHOWN_FIELDS = [ERROR_FIELD, RETRY_FIELD] as const;
 /** Field of a dead letter's facts: the starts and stalls that it had then; empty once a replay has begun. */
 export const OVER_FIELD = 'over';
 
 interface BesideJob {
-  /** The hash beside the job. */
-  readonly facts: Readonly<Record<string, string>>;
+  /** Of the hash beside the job. */
+  readonly facts: Readonly<Partial<Record<(typeof SHOWN_FIELDS)[number], string>>>;
   readonly cancelled: boolean;
 }
 

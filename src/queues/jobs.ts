@@ -3,8 +3,8 @@ import { AppError } from '#errors';
 import type { RedisConnection } from '#redis/connection.ts';
 import { cancelChannel, createCancellations } from './cancellations.ts';
 import { JOBS, type Lane, readAnyPack } from './catalog.ts';
-import { readJobFacts } from './job-facts.ts';
-import { LISTS, OVER_FIELD, toJobView } from './job-view.ts';
+import { pickJobFacts } from './job-facts.ts';
+import { LISTS, OVER_FIELD, SHOWN_FIELDS, toJobView } from './job-view.ts';
 import type { Lanes } from './lanes.ts';
 import type { JobView } from './producer.ts';
 
@@ -65,7 +65,7 @@ export function createJobs({ redis, prefix, lanes }: JobsParts): Jobs {
     const jobId = job.id ?? '';
     const { batchId } = readAnyPack(job.data);
     const [facts, cancelled] = await Promise.all([
-      readJobFacts(redis, prefix, lane, jobId),
+      pickJobFacts(redis, prefix, lane, jobId, SHOWN_FIELDS),
       cancellations.isCancelled(batchId, jobId),
     ]);
     return toJobView(job, lane, state, { facts, cancelled });
@@ -73,7 +73,7 @@ export function createJobs({ redis, prefix, lanes }: JobsParts): Jobs {
 
   /** The start that made a dead letter of a job which waits for its replay, as starts are counted over all lanes. */
   async function failedStart({ job, lane }: Found): Promise<number | undefined> {
-    const { [OVER_FIELD]: over } = await readJobFacts(redis, prefix, lane, job.id ?? '');
+    const { [OVER_FIELD]: over } = await pickJobFacts(redis, prefix, lane, job.id ?? '', [OVER_FIELD]);
     return over ? Number.parseInt(over, 10) : undefined;
   }
 

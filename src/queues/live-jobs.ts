@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { type ErrorFacts, isErrorCode } from '#errors';
 import type { RedisConnection } from '#redis/connection.ts';
 import { JOBS, type Lane } from './catalog.ts';
-import { readJobFacts } from './job-facts.ts';
+import { pickJobFacts } from './job-facts.ts';
 import { ERROR_FIELD } from './job-view.ts';
 import { jobKey, type Lanes, lanePrefix } from './lanes.ts';
 
@@ -93,7 +93,7 @@ export function createLiveJobs(redis: RedisConnection, prefix: string, lanes: La
       for (const lane of JOBS.upload.lanes) {
         const [fields, facts] = await Promise.all([
           redis.hmget(jobKey(prefix, lane, jobId), 'failedReason', 'ats', 'data'),
-          readJobFacts(redis, prefix, lane, jobId),
+          pickJobFacts(redis, prefix, lane, jobId, [`end:${assetId}`, ERROR_FIELD, 'generation']),
         ]);
         const [reason, started, data] = fields;
         if (!reason) continue;

@@ -17,6 +17,7 @@ import { closeLanes, type Lanes, openLanes } from './lanes.ts';
 import { createLetterRuns, type LetterRuns } from './letter-runs.ts';
 import { createPendingPacks } from './pending-packs.ts';
 import { createReconciles, type Reconciles } from './reconcile-reports.ts';
+import { createScrubState, type ScrubCounts } from './scrub-state.ts';
 import { createStagingRecords, type StagingRecords } from './staging.ts';
 
 /** What intake hands over once every byte it was given is staged. */
@@ -88,6 +89,8 @@ export interface Producer extends Jobs {
   readonly letterRuns: LetterRuns;
   /** Comparisons of store, Convex and Redis. */
   readonly reconciles: Reconciles;
+  /** What the scrub did since it began. */
+  scrubCounts(): Promise<ScrubCounts>;
   /** Bytes on their way into staging. */
   readonly staging: StagingRecords;
   /** Writes the batch record, enqueues its packs, marks it accepted. Resolved means Redis has it on disk. */
@@ -136,6 +139,7 @@ export function createProducer({ redis, prefix, limits, clock, onError, keep }: 
     deadLetters: guardedAll(guarded, { groups: deadLetters.groups, list: deadLetters.list }),
     letterRuns: guardedAll(guarded, createLetterRuns(redis, prefix, lanes, keep)),
     reconciles: guardedAll(guarded, createReconciles(redis, prefix, lanes, clock)),
+    scrubCounts: () => guarded(() => createScrubState(redis, prefix, lanes.maintenance).counts()),
     staging: guardedAll(guarded, createStagingRecords(redis, prefix, lanes.maintenance)),
     requireRoom: (bytes) => guarded(() => backlog.requireRoom(bytes)),
     accept: (request) => guarded(() => acceptBatch({ redis, prefix, lanes, batches, pending, keep }, request)),

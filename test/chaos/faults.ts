@@ -53,14 +53,14 @@ export const killApi: Fault = async ({ crew, tally, calls }) => {
   await replaced;
 };
 
-/** Cuts everybody off from one dependency for `ms`, with requests to it under way. */
+/** Cuts everybody off from one dependency for `ms`, with a job's requests to it under way. */
 export const cut =
   (dependency: Dependency, ms: number): Fault =>
   async ({ crew, queues, tally }) => {
     const lines = everyone(crew).map((member) => member.lines[dependency]);
-    const isBusy = () =>
-      lines.some((line) => line.inFlight().some((request) => isUploading(request) || isCommit(request)));
-    await moment(isBusy, FIND_WITHIN);
+    const isBusy = ({ lines }: Member) =>
+      lines[dependency].inFlight().some((request) => isUploading(request) || isCommit(request));
+    await moment(() => crew.workers.some(isBusy), FIND_WITHIN);
     const broken = lines.flatMap((line) => line.inFlight()).length;
     await Promise.all(lines.map((line) => line.cut()));
     await pause(ms);

@@ -31,10 +31,10 @@ export async function closeLines(lines: Lines): Promise<void> {
   await Promise.all(DEPENDENCIES.map((name) => lines[name].close()));
 }
 
-/** A body on its way to the store, or there and not yet acknowledged. */
+/** A body on its way to the store, or there and not yet acknowledged. What a store is probed with is none. */
 export function isUploading({ head, sent }: OpenRequest): boolean {
   const headers = head.indexOf('\r\n\r\n');
-  return head.startsWith('PUT ') && headers >= 0 && sent > headers + 4;
+  return /^PUT (?!\S*\/staging\/probe-)/.test(head) && headers >= 0 && sent > headers + 4;
 }
 
 export function isPart({ head }: OpenRequest): boolean {
