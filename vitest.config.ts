@@ -16,7 +16,7 @@ export default defineConfig({
   test: {
     // Most tests wait for servers, not for a core.
     maxWorkers: 3,
-    testTimeout: 30_000,
+    testTimeout: 60_000,
     hookTimeout: 60_000,
     projects: [
       {

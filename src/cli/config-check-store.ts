@@ -30,6 +30,7 @@ function inS3(config: S3Config, found: InS3): Finding[] {
   const { defaultEncryption } = found;
   return [
     found.region === config.region ? ok(where) : warning(where, elsewhere),
+    rights(found),
     checksums(found),
     encryption(config, defaultEncryption),
     versions(found),
@@ -43,6 +44,12 @@ function inS3(config: S3Config, found: InS3): Finding[] {
           'Allow GET from its address in the CORS of the bucket.',
         ),
   ];
+}
+
+function rights({ missingRights }: InS3): Finding {
+  if (missingRights.length === 0) return ok('the credentials may list objects and uploads');
+  const what = `the credentials may not use ${missingRights.join(', ')}: uploads cannot be resumed, nor drift be found`;
+  return error(what, 'Allow it to them in their policy, for the bucket and what is in it.');
 }
 
 function checksums({ sha256, md5Etag, composite, fullObject }: InS3): Finding {

@@ -20,6 +20,7 @@ import { onS3, saidOf, toStoreError } from './s3-errors.ts';
 import { objectHeaders } from './s3-headers.ts';
 import { createLockCheck } from './s3-lock.ts';
 import { type Abilities, createProbe, PROBE_PREFIX } from './s3-probe.ts';
+import { missingRights } from './s3-rights.ts';
 
 /** `unknown` where the credentials may not ask, or the store does not know the question. */
 type Known<T> = T | 'unknown';
@@ -27,6 +28,8 @@ type Known<T> = T | 'unknown';
 /** What a bucket and the store behind it do. */
 export interface S3Examination extends Abilities {
   readonly kind: 's3';
+  /** Rights that the credentials lack, in the words of IAM. */
+  readonly missingRights: readonly string[];
   /** The bucket's region, which may be another than the configured one. */
   readonly region: string;
   /** A multipart upload keeps the SHA-256 of its parts' digests. */
@@ -66,6 +69,7 @@ export function examineS3(config: S3Config, origin: string): Promise<S3Examinati
         endsOld,
         objectLock,
         defaultEncryption,
+        missing,
       ] = await Promise.all([
         keepsParts(bucket, `${key}-composite`, 'COMPOSITE'),
         keepsParts(bucket, `${key}-full`, 'FULL_OBJECT'),
@@ -75,11 +79,12 @@ export function examineS3(config: S3Config, origin: string): Promise<S3Examinati
         endsOldVersions(bucket),
         createLockCheck(bucket)(),
         defaultEncryptionOf(bucket),
+        missingRights(bucket, `${key}-rights`),
       ]);
       return {
         ...{ kind: 's3', region: await bucket.region(), ...abilities, composite, fullObject },
         ...{ conditionalWrites, streamedTrailers, versioning, endsOldVersions: endsOld },
-        ...{ objectLock, defaultEncryption },
+        ...{ objectLock, defaultEncryption, missingRights: missing },
         ...(await fetchSigned(bucket, key, origin)),
       };
     } finally {

@@ -1,6 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
-import { ListMultipartUploadsCommand, S3Client } from '@aws-sdk/client-s3';
+import {
+  DeleteBucketPolicyCommand,
+  ListMultipartUploadsCommand,
+  PutBucketPolicyCommand,
+  S3Client,
+} from '@aws-sdk/client-s3';
 import { readConfig, type S3Config } from '#config';
 import { createS3Store } from '#storage/s3.ts';
 import type { S3Limits } from '#storage/s3-bucket.ts';
@@ -19,6 +24,8 @@ export interface TestBucket {
   open(changes?: Partial<S3Config>, limits?: Partial<S3Limits>, clock?: () => number): Store;
   /** Keys with a multipart upload that is neither completed nor aborted. */
   openUploads(): Promise<string[]>;
+  /** Runs `work` while a policy of the bucket denies `actions` to everybody. */
+  without(actions: readonly string[], work: () => Promise<void>): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -49,6 +56,13 @@ export async function openTestBucket(): Promise<TestBucket> {
     async openUploads() {
       const { Uploads = [] } = await client.send(new ListMultipartUploadsCommand({ Bucket }));
       return Uploads.map(({ Key = '' }) => Key);
+    },
+    async without(actions, work) {
+      const Resource = [`arn:aws:s3:::${Bucket}`, `arn:aws:s3:::${Bucket}/*`];
+      const Statement = [{ Effect: 'Deny', Principal: { AWS: ['*'] }, Action: actions, Resource }];
+      const Policy = JSON.stringify({ Version: '2012-10-17', Statement });
+      await client.send(new PutBucketPolicyCommand({ Bucket, Policy }));
+      await work().finally(() => client.send(new DeleteBucketPolicyCommand({ Bucket })));
     },
     async close() {
       await Promise.all(stores.map((store) => store.close()));

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { examineStore } from '#storage/examine.ts';
+import { PROBE_PREFIX } from '#storage/s3-probe.ts';
 import { spawnedCli } from '#test/spawned-cli.ts';
 import type { TestBucket } from './bucket.ts';
 
@@ -14,10 +15,18 @@ export function describeExamination(getBucket: () => TestBucket): void {
       expect(found).toEqual({
         ...{ kind: 's3', region: 'us-east-1', sha256: false, md5Etag: true, composite: false, fullObject: false },
         ...{ conditionalWrites: true, streamedTrailers: false, versioning: 'off', endsOldVersions: false },
-        ...{ objectLock: false, defaultEncryption: undefined, signedUrl: 200, cors: false },
+        ...{ missingRights: [], objectLock: false, defaultEncryption: undefined, signedUrl: 200, cors: false },
       });
-      expect((await getBucket().open().list('.reelay/')).objects).toEqual([]);
-      expect((await getBucket().openUploads()).filter((key) => key.startsWith('.reelay/'))).toEqual([]);
+      expect((await getBucket().open().list(PROBE_PREFIX)).objects).toEqual([]);
+      expect((await getBucket().openUploads()).filter((key) => key.startsWith(PROBE_PREFIX))).toEqual([]);
+    });
+
+    test('names the rights that resuming and reconciling would lack', async () => {
+      const rights = ['s3:ListBucketMultipartUploads', 's3:ListMultipartUploadParts'];
+      await getBucket().without(rights, async () => {
+        const found = await examineStore(getBucket().config, 'https://films.example');
+        expect(found).toMatchObject({ missingRights: rights });
+      });
     });
 
     test('is what the command line prints, with a private authority of the certificate', async () => {
@@ -30,6 +39,7 @@ export function describeExamination(getBucket: () => TestBucket): void {
       const kms = { S3_SSE: 'aws:kms', S3_KMS_KEY_ID: 'testing-key' };
       expect(await run(kms)).toEqual([
         expect.stringMatching(/^ok: bucket reelay-test in us-east-1, at https:/),
+        'ok: the credentials may list objects and uploads',
         'warning: verifies nothing itself',
         "ok: encryption aws:kms with testing-key is confirmed (the bucket's own: none)",
         'ok: versioning off, Object Lock off',
