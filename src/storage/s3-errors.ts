@@ -37,6 +37,15 @@ export function codeOf(name: string, status: number | undefined): ErrorCode {
   return known ?? (status !== undefined && status >= 500 ? 'STORE_UNAVAILABLE' : 'STORE_FAILED');
 }
 
+/** False for a store that says no to what it was tried with; throws on when it said nothing at all. */
+export function refused(error: unknown): false {
+  const { code, unavailable, details } = toStoreError(error);
+  // RGW answers what it does not know with any status, 500 and 501 among them.
+  if (unavailable && details.status === undefined) throw error;
+  if (code === 'STORE_BUCKET_MISSING') throw error;
+  return false;
+}
+
 /** True when the store called its error `name`. */
 export function isNamed(error: unknown, name: string): boolean {
   return saidOf(error)?.name === name;

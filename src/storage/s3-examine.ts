@@ -16,7 +16,7 @@ import {
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import type { S3Config } from '#config';
 import { type Bucket, headObject, openBucket } from './s3-bucket.ts';
-import { onS3, saidOf, toStoreError } from './s3-errors.ts';
+import { onS3, refused, saidOf } from './s3-errors.ts';
 import { objectHeaders } from './s3-headers.ts';
 import { createLockCheck } from './s3-lock.ts';
 import { type Abilities, createProbe, PROBE_PREFIX } from './s3-probe.ts';
@@ -208,15 +208,6 @@ async function ifKnown<T>(ask: () => Promise<T>): Promise<Known<T>> {
     refused(error);
     return 'unknown';
   }
-}
-
-/** False for a store that says no; throws on when it said nothing at all. */
-function refused(error: unknown): false {
-  const { code, unavailable, details } = toStoreError(error);
-  // RGW answers what it does not know with any status, 500 and 501 among them.
-  if (unavailable && details.status === undefined) throw error;
-  if (code === 'STORE_BUCKET_MISSING') throw error;
-  return false;
 }
 
 async function fetchSigned(

@@ -1,6 +1,6 @@
 import { CreateMultipartUploadCommand, ListObjectsV2Command } from '@aws-sdk/client-s3';
 import type { Bucket } from './s3-bucket.ts';
-import { toStoreError } from './s3-errors.ts';
+import { refused, toStoreError } from './s3-errors.ts';
 import { objectHeaders } from './s3-headers.ts';
 import { listParts } from './s3-multipart.ts';
 import { abortUpload, listUploads } from './s3-uploads.ts';
@@ -12,15 +12,18 @@ import { abortUpload, listUploads } from './s3-uploads.ts';
 export async function missingRights(bucket: Bucket, key: string): Promise<string[]> {
   const { client, name, config } = bucket;
   const headers = objectHeaders(config, key, { contentType: 'text/plain' });
-  const { UploadId: uploadId = '' } = await client.send(
-    new CreateMultipartUploadCommand({ Bucket: name, Key: key, ...headers }),
-  );
-  const tries: readonly [right: string, use: () => Promise<unknown>][] = [
+  const begun = await client
+    .send(new CreateMultipartUploadCommand({ Bucket: name, Key: key, ...headers }))
+    .catch(refused);
+  const uploadId = begun ? begun.UploadId : undefined;
+  const tries: [right: string, use: () => Promise<unknown>][] = [
     ['s3:ListBucket', () => client.send(new ListObjectsV2Command({ Bucket: name, Prefix: key, MaxKeys: 1 }))],
     ['s3:ListBucketMultipartUploads', () => listUploads(bucket, key, { limit: 1 })],
-    ['s3:ListMultipartUploadParts', () => listParts(bucket, { key, uploadId })],
-    ['s3:AbortMultipartUpload', () => abortUpload(bucket, { key, uploadId })],
   ];
+  if (uploadId) {
+    tries.push(['s3:ListMultipartUploadParts', () => listParts(bucket, { key, uploadId })]);
+    tries.push(['s3:AbortMultipartUpload', () => abortUpload(bucket, { key, uploadId })]);
+  }
   const missing: string[] = [];
   for (const [right, use] of tries) if (await isDenied(use)) missing.push(right);
   return missing;
@@ -31,7 +34,6 @@ async function isDenied(use: () => Promise<unknown>): Promise<boolean> {
     await use();
     return false;
   } catch (error) {
-    if (toStoreError(error).code === 'STORE_ACCESS_DENIED') return true;
-    throw error;
+    return toStoreError(error).code === 'STORE_ACCESS_DENIED' || refused(error);
   }
 }
