@@ -19,6 +19,7 @@ let redis: RedisConnection;
 let producer: Producer;
 let prefix: string;
 let tests = 0;
+let isAway = false;
 const opened: { worker: LaneWorker; own: RedisConnection }[] = [];
 
 beforeAll(async () => {
@@ -63,7 +64,7 @@ async function serve(name: JobName, work: Work): Promise<void> {
     {
       ...{ redis: own, prefix, processors, pending: createPendingPacks(own, prefix) },
       ...{ log: createLogger({ logLevel: 'silent' }, 'test'), metrics: createMetrics() },
-      ...{ onUnreadable: async () => undefined, random: Math.random },
+      ...{ onUnreadable: async () => undefined, isAnythingAway: async () => isAway, random: Math.random },
     },
     LOCKS,
   );
@@ -135,6 +136,22 @@ describe('a job whose starts crash', { timeout: 90_000 }, () => {
     await crashTimes(22, (run) => run.facts.write({ place: String(++steps) }));
     await serve('batch-end', done);
     await whenJob('completed');
+  });
+
+  it('is not blamed for crashes while what it needs is away', async () => {
+    await add();
+    await crashTimes(2);
+    isAway = true;
+    await crashTimes(3);
+    isAway = false;
+    const crashes: number[] = [];
+    await serve('batch-end', async (run) => {
+      crashes.push(run.crashes);
+      return { end: 'done' };
+    });
+    await whenJob('completed');
+    // The second was found when it was away already, the last one when it was no more.
+    expect(crashes).toEqual([2]);
   });
 
   it('is not blamed for a Redis that was away, nor for a shutdown', async () => {

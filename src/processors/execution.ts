@@ -58,10 +58,12 @@ export async function execute(start: Start): Promise<void> {
  */
 async function runProcessor(start: Start, starts: JobStarts): Promise<Outcome> {
   const { parts, job, signal, park, oneByOne } = start;
-  const begin = () => {
+  const begin = async () => {
     signal.throwIfAborted();
     park.throwIfAborted();
-    return starts.begin();
+    const crashes = await starts.begin();
+    // A start that waits for what is away leaves nothing behind when its worker dies of something else.
+    return crashes > 0 && (await parts.isAnythingAway()) ? starts.excuse() : crashes;
   };
   try {
     const crashes = await begin();

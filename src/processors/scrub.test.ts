@@ -62,7 +62,7 @@ function serve(own: Partial<ScrubPorts> = {}): LaneWorker {
   const processors = { ...idle, scrub, recount: recountProcessor(metadata) } as unknown as Processors;
   const worker = startLaneWorker('maintenance', {
     ...{ redis, prefix: 'worker', processors, pending, log, metrics },
-    ...{ onUnreadable: async () => undefined, random: Math.random },
+    ...{ onUnreadable: async () => undefined, isAnythingAway: async () => false, random: Math.random },
   });
   workers.push(worker);
   return worker;

@@ -121,6 +121,7 @@ export async function startWorker(parts: WorkerPorts, config: Config): Promise<{
   const startLane = (lane: Lane) =>
     startLaneWorker(lane, {
       ...{ redis, prefix, keep, processors, pending, log, metrics, onUnreadable },
+      isAnythingAway: async () => (await breakers.list()).length > 0,
       random: Math.random,
     });
   const workers = new Map(config.lanes.map((lane) => [lane, startLane(lane)]));

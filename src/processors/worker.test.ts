@@ -80,6 +80,7 @@ function serve(upload: Processor<'upload'>): void {
     log: createLogger({ logLevel: 'silent' }, 'test'),
     metrics: createMetrics(),
     onUnreadable: async () => undefined,
+    isAnythingAway: async () => false,
     random: Math.random,
   });
 }

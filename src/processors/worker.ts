@@ -34,6 +34,8 @@ export interface WorkerParts {
   readonly metrics: Metrics;
   /** Told of an upload job whose data are not of this version's form, before it fails. */
   readonly onUnreadable: (pack: AnyPack, error: AppError) => Promise<void>;
+  /** Whether any process finds store or Convex away now. */
+  readonly isAnythingAway: () => Promise<boolean>;
   /** 0 to 1. */
   readonly random: () => number;
 }

@@ -11,6 +11,8 @@ import { jobKey } from './lanes.ts';
 export interface JobStarts {
   /** The start begins. Answers how many in a row before it crashed, or lost their lock, with nothing done. Throws `LockLostError`. */
   begin(): Promise<number>;
+  /** The last crash was not the job's doing: it counts no more. Answers how many do. */
+  excuse(): Promise<number>;
   /** It came to an outcome, and so the row of crashes is over. */
   settle(): Promise<void>;
   /** It stopped in order, without an outcome: that says nothing about the job. */
@@ -27,6 +29,14 @@ const beginScript = defineScript(`
     crashes = crashes + 1
     redis.call('HSET', KEYS[1], 'crashes', crashes)
   end
+  return crashes
+`);
+
+/** KEYS facts; ARGV token. */
+const excuseScript = defineScript(`
+  if redis.call('HGET', KEYS[1], 'running') ~= ARGV[1] then return 0 end
+  local crashes = math.max(0, tonumber(redis.call('HGET', KEYS[1], 'crashes') or '0') - 1)
+  redis.call('HSET', KEYS[1], 'crashes', crashes)
   return crashes
 `);
 
@@ -53,6 +63,7 @@ export function openJobStarts(
       if (crashes === null) throw new LockLostError(jobId);
       return Number(crashes);
     },
+    excuse: async () => Number(await excuseScript(redis, [key], [token])),
     settle: () => end(true),
     leave: () => end(false),
   };
