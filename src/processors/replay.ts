@@ -37,11 +37,22 @@ interface Replaying extends Pick<ReplayPorts, 'deadLetters'> {
 async function replayPage(letters: readonly DeadLetter[], replaying: Replaying): Promise<void> {
   const { deadLetters, chosen, progress, pace, run } = replaying;
   const stopping = AbortSignal.any([run.signal, run.park]);
-  let at = 0;
-  while (at < letters.length) {
-    const due = letters.slice(at, at + (await pace.take(letters.length - at, stopping)));
-    at += due.length;
+  const give = async (due: readonly DeadLetter[]) => {
     const replayed = await deadLetters.replay(due, chosen.failedBy);
     await progress.add(replayed, due.length - replayed);
+  };
+  const given: Promise<void>[] = [];
+  try {
+    for (let at = 0; at < letters.length; ) {
+      const due = letters.slice(at, at + (await pace.take(letters.length - at, stopping)));
+      at += due.length;
+      // Each is given out when it is due, whether or not the one before has come to its end.
+      const giving = give(due);
+      giving.catch(() => undefined);
+      given.push(giving);
+    }
+  } finally {
+    await Promise.allSettled(given);
   }
+  await Promise.all(given);
 }
