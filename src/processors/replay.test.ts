@@ -1,3 +1,5 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Metadata } from '#metadata/metadata.ts';
 import { type PlannedFile, someFile } from '#test/pack-work.ts';
@@ -75,5 +77,31 @@ describe('a replayed pack whose files are stored in two starts', () => {
     const batch = await work.whenDone(batchId);
     expect(batch.successful).toEqual([late.file.assetId]);
     expect(batch.failed).toMatchObject([{ error: { code: 'VALIDATION_FAILED' } }]);
+  });
+});
+
+describe('many replayed packs of one batch', () => {
+  it('have it end a few times, not once for each of them', async () => {
+    const { metadata } = api;
+    const told: number[] = [];
+    const applyBatches: Metadata['applyBatches'] = async (updates) => {
+      told.push(...updates.map(({ ready }) => ready));
+      await metadata.applyBatches(updates);
+    };
+    await serve({ metadata: { ...metadata, applyBatches } });
+    const path = join(api.dir, 'late.py');
+    const packs = Array.from({ length: 40 }, () => ({
+      lane: 'small' as const,
+      files: [someFile({ kind: 'path', path })],
+    }));
+    const { jobs } = await work.accept(packs);
+    for (const { jobId } of jobs) await work.whenJob(jobId, 'failed');
+    await until(() => told.length > 0, { within: 10_000, what: 'the batch to end' });
+
+    const before = told.length;
+    await writeFile(path, 'print(1)');
+    await Promise.all(jobs.map(({ jobId }) => replay(jobId)));
+    await until(() => told.at(-1) === 40, { within: 20_000, what: 'the batch to end with all of them' });
+    expect(told.length - before).toBeLessThan(20);
   });
 });
