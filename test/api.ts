@@ -106,7 +106,7 @@ export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
     ...{ onError: () => {}, onRefused: () => {} },
   });
   const lastKnown = createLastKnown<AssetRow>({
-    ...{ redis, prefix, clock: Date.now, batch: producer.getBatch, onError: () => {} },
+    ...{ redis, prefix, clock: Date.now, end: producer.getFileEnd, onError: () => {} },
     waiting: async (assetId) => {
       const update = await outbox.get(assetId);
       return update && rowOf(update);

@@ -41,7 +41,7 @@ export const BREAKAGES: readonly Breakage[] = [
         put: '',
       },
     ],
-    plan: { ...CALM, stalls: 3 },
+    plan: { ...CALM, stalls: 8 },
     caught: { promise: 'stuck', by: /: (pending|uploading)$/ },
   },
   {

@@ -11,7 +11,6 @@ export interface Stage {
   readonly redis: TestRedis;
   readonly queues: Queues;
   readonly tally: Tally;
-  readonly random: () => number;
   /** Requests that the caller has open at the API. */
   readonly calls: () => number;
 }
@@ -95,18 +94,22 @@ export const loseAnswers =
     tally.happened(`${dependency} answers lost`, lost() - before);
   };
 
+/** The first free worker that is seen to be busy, or any that is free when none was for long. */
+async function catchBusy({ workers }: Crew, isBusy: (worker: Member) => boolean): Promise<Member | undefined> {
+  const busy = () => workers.find((worker) => worker.isFree() && isBusy(worker));
+  await moment(() => busy() !== undefined, FIND_WITHIN);
+  return busy() ?? workers.find((worker) => worker.isFree());
+}
+
 /** Silence on all wires of one worker, longer than its locks live: others take its jobs, and then it is back. */
 export const partition =
   (ms: number): Fault =>
-  async ({ crew, random, tally }) => {
-    const free = crew.workers.filter((worker) => worker.isFree());
-    const worker = free[Math.floor(random() * free.length)];
-    if (!worker) return tally.happened('worker partitioned', 0);
-    await worker.hold(async () => {
-      const under = () => DEPENDENCIES.flatMap((name) => worker.lines[name].inFlight());
-      const busy = await moment(() => under().some(isUploading), FIND_WITHIN);
+  async ({ crew, tally }) => {
+    const isUploadingNow = ({ lines }: Member) => lines.store.inFlight().some(isUploading);
+    const worker = await catchBusy(crew, isUploadingNow);
+    tally.happened('worker partitioned', worker && isUploadingNow(worker) ? 1 : 0);
+    await worker?.hold(async () => {
       for (const name of DEPENDENCIES) worker.lines[name].stall();
-      tally.happened('worker partitioned', busy ? 1 : 0);
       await pause(ms);
       for (const name of DEPENDENCIES) await worker.lines[name].mend();
     });
@@ -115,14 +118,12 @@ export const partition =
 /** Silence on one worker's wire to Convex in mid-commit: what was said meanwhile arrives late, as old news. */
 export const stallConvex =
   (ms: number): Fault =>
-  async ({ crew, random, tally }) => {
-    const free = crew.workers.filter((worker) => worker.isFree());
-    const worker = free[Math.floor(random() * free.length)];
+  async ({ crew, tally }) => {
+    const worker = await catchBusy(crew, ({ lines }) => lines.convex.inFlight().some(isCommit));
     if (!worker) return tally.happened('convex stalled', 0);
     await worker.hold(async () => {
       const line = worker.lines.convex;
       const passed = () => line.tally.toServer + line.tally.toClient;
-      await moment(() => line.inFlight().some(isCommit), FIND_WITHIN);
       line.stall();
       await pause(ms);
       const before = passed();

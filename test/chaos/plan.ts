@@ -38,7 +38,7 @@ export interface Step {
 /** A worker is silent for longer than its locks live and until others look for them, in milliseconds. */
 const PARTITION = 17_000;
 /** Milliseconds; shorter than a call to Convex is waited for, so that it is answered in the end. */
-const STALL = 5_000;
+const STALL = 3_000;
 const [FIRST, LAST] = [0.03, 0.75];
 
 /** Expects what the plan has of a run, and puts its faults in the order that the seed gives. */

@@ -11,7 +11,6 @@ import { judge, type Verdict } from './judge.ts';
 import { killWorkers } from './killer.ts';
 import { type Plan, planFaults, type Step } from './plan.ts';
 import { openQueues, type Queues } from './queues.ts';
-import { seededRandom } from './seeded.ts';
 import { type Caller, type Sent, send } from './sender.ts';
 import { createTally, type FaultLine } from './tally.ts';
 import { walkConvex } from './walk-convex.ts';
@@ -79,7 +78,7 @@ export async function runChaos(
     const sent: Sent = { accepted: [], refused: 0, unanswered: 0, open: 0 };
     const tally = createTally(tell);
     const steps = planFaults(plan, tally);
-    const stage: Stage = { crew, redis, queues, tally, random: seededRandom(plan.seed + 1), calls: () => sent.open };
+    const stage: Stage = { crew, redis, queues, tally, calls: () => sent.open };
     const progress = watchProgress(queues, sent, plan.cargo.files, over.signal, tell);
     const course = { next: steps[0] };
     const begun = performance.now();

@@ -7,6 +7,7 @@ import { createClient } from '#client/node.ts';
 import { errorOf } from '#test/error-of.ts';
 import { startRgw, type TestRgw } from '#test/rgw.ts';
 import { type Stack, startStack } from '#test/stack.ts';
+import { until } from '#test/until.ts';
 import { type StoreProxy, startProxy } from './proxy.ts';
 
 const PART = 8 * 2 ** 20;
@@ -18,8 +19,8 @@ let rgw: TestRgw;
 let proxy: StoreProxy;
 let stack: Stack;
 let dir: string;
-/** Whether the store refuses a part that the client puts. */
-let refuses: (nth: number) => boolean = () => false;
+/** Whether the store refuses a part that the client puts; answers once it knows. */
+let refuses: (nth: number) => Promise<boolean> = async () => false;
 let puts = 0;
 
 beforeAll(async () => {
@@ -27,7 +28,7 @@ beforeAll(async () => {
   proxy = await startProxy(rgw.endpoint, async (request, url, response) => {
     if (request.method !== 'PUT' || !url.searchParams.has('X-Amz-Signature')) return false;
     puts += 1;
-    if (!refuses(puts)) return false;
+    if (!(await refuses(puts))) return false;
     // Those that the client gives up break off.
     await request
       .resume()
@@ -62,12 +63,22 @@ it('goes straight to the store in parts, and on with those that are missing', as
   const onStaged = (id: string) => {
     stagingId = id;
   };
-  refuses = (nth) => nth > THERE;
+  const partsThere = async () => {
+    const headers = { authorization: `Bearer ${stack.agentKey}` };
+    const staging = await fetch(`${stack.apiUrl}/v1/staging/${stagingId}`, { headers });
+    return ((await staging.json()) as { parts?: unknown[] }).parts?.length ?? 0;
+  };
+  refuses = async (nth) => {
+    if (nth <= THERE) return false;
+    // The client gives up what is under way beside a part that is refused.
+    await until(async () => (await partsThere()) === THERE, { within: 20_000, what: 'the parts before to be there' });
+    return true;
+  };
   const refused = await errorOf(client.uploadFile({ ...CLIP, path }, { onStaged }));
   expect(refused).toMatchObject({ code: 'STORE_REJECTED', message: expect.stringContaining('403 (AccessDenied)') });
   expect(partsPut()).toEqual(Array(THERE).fill(PART));
 
-  refuses = () => false;
+  refuses = async () => false;
   const { batchId, jobs } = await client.uploadFile({ ...CLIP, path }, { stagingId });
   expect(partsPut().toSorted()).toEqual([...Array(8 - THERE).fill(PART), 7].toSorted());
   expect(await client.waitForBatch(batchId)).toMatchObject({ failed: [] });
