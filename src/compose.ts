@@ -111,7 +111,7 @@ export async function compose(config: Config, name: string, role: RedisRole): Pr
       const update = await outbox.get(assetId);
       return update && rowOf(update);
     },
-    batch: producer.getBatch,
+    end: producer.getFileEnd,
     onError: (error, doing) => onError(`Redis failed at ${doing}`)(error),
   });
   const urlCache = createUrlCache({

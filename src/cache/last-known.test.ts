@@ -53,18 +53,14 @@ let prefixes = 0;
 function world() {
   const prefix = `known-${++prefixes}`;
   const news = new Map<string, Row>();
-  const ends = { successful: [] as string[], failed: [] as { assetId: string; error: ErrorFacts }[] };
-  const asked: string[] = [];
+  const ends = new Map<string, 'ready' | ErrorFacts>();
   const time = { now: 1_000 * MINUTES };
   const errors: string[] = [];
   const process = () =>
     createLastKnown<Row>({
       ...{ redis, prefix, clock: () => time.now },
       waiting: async (assetId) => news.get(assetId),
-      batch: async (batchId) => {
-        asked.push(batchId);
-        return ends;
-      },
+      end: async (batchId, assetId) => ends.get(`${batchId} ${assetId}`),
       onError: (_error, doing) => errors.push(doing),
     });
   const known = process();
@@ -78,7 +74,7 @@ function world() {
     }
   };
   const recalled = async (assetId: string) => (await known.recall([assetId])).get(assetId);
-  return { prefix, news, ends, asked, time, errors, process, known, textOf, noted, recalled };
+  return { prefix, news, ends, time, errors, process, known, textOf, noted, recalled };
 }
 
 describe('what is last known', () => {
@@ -115,7 +111,7 @@ describe('what is last known', () => {
 
   test('is not what an asset was before it was withdrawn', async () => {
     const { ends, time, known, noted, recalled } = world();
-    ends.successful.push('a');
+    ends.set('b-1 a', 'ready');
     await noted(row('a', { status: 'ready', version: 1 }));
     time.now += 20 * MINUTES;
     await noted(row('a', { status: 'ready', version: 1, progress: 1 }));
@@ -141,13 +137,11 @@ describe('what is last known', () => {
     expect(await recalled('c')).toMatchObject({ progress: 0.9 });
   });
 
-  test('is the end that the batch says, asked once for all its files', async () => {
-    const { news, ends, asked, noted, known, recalled } = world();
+  test('is the end that the batch says', async () => {
+    const { news, ends, noted, known, recalled } = world();
     await noted(row('a', { nextRetryAt: 5 }), row('b'), row('c'));
-    ends.successful.push('a');
-    ends.failed.push({ assetId: 'b', error: FAILED }, { assetId: 'd', error: FAILED });
+    ends.set('b-1 a', 'ready').set('b-1 b', FAILED).set('b-1 d', FAILED);
     const recall = await known.recall(['a', 'b', 'c']);
-    expect(asked).toEqual(['b-1']);
     expect(recall.get('a')).toMatchObject({ status: 'ready', progress: 1, nextRetryAt: undefined });
     expect(recall.get('b')).toMatchObject({ status: 'error', error: FAILED, progress: 0.5 });
     expect(recall.get('c')).toEqual(row('c'));

@@ -29,14 +29,9 @@ interface LastKnownPorts<Row> {
   readonly clock: () => number;
   /** News of an asset that wait for Convex. */
   readonly waiting: (assetId: string) => Promise<Row | undefined>;
-  /** How the files of a batch ended. */
-  readonly batch: (batchId: string) => Promise<BatchEnds | undefined>;
+  /** How a file of a batch ended. */
+  readonly end: (batchId: string, assetId: string) => Promise<'ready' | ErrorFacts | undefined>;
   readonly onError: (error: unknown, doing: string) => void;
-}
-
-interface BatchEnds {
-  readonly successful: readonly string[];
-  readonly failed: readonly { readonly assetId: string; readonly error: ErrorFacts }[];
 }
 
 const KEPT_MS = 3_600_000;
@@ -54,7 +49,7 @@ const knownRow = urlEntry.extend({ batchId: z.string(), progress: z.number() }).
 
 /** What was last known of rows, in Redis under `prefix`, for while the metadata is away. */
 export function createLastKnown<Row extends KnownRow>(ports: LastKnownPorts<Row>): LastKnown<Row> {
-  const { redis, prefix, clock, waiting, batch, onError } = ports;
+  const { redis, prefix, clock, waiting, end: endOf, onError } = ports;
   const written = new LRUCache<string, string>(WRITTEN);
   const shared = createSharedLayer(redis, prefix);
 
@@ -84,12 +79,6 @@ export function createLastKnown<Row extends KnownRow>(ports: LastKnownPorts<Row>
 
   async function recallAll(assetIds: readonly string[]): Promise<Map<string, Row | 'deleted'>> {
     const [tombstones, noted] = await Promise.all([shared.read(assetIds), notes(assetIds)]);
-    const batches = new Map<string, ReturnType<typeof batch>>();
-    const endIn = async ({ batchId, assetId }: Row) => {
-      const asked = batches.get(batchId) ?? batch(batchId);
-      batches.set(batchId, asked);
-      return endOf(assetId, await asked);
-    };
     const recallOne = async (assetId: string): Promise<Row | 'deleted' | undefined> => {
       const note = noted.get(assetId);
       if (tombstones.get(assetId)?.value === 'deleted' || note?.status === 'deleted') return 'deleted';
@@ -98,7 +87,7 @@ export function createLastKnown<Row extends KnownRow>(ports: LastKnownPorts<Row>
       const row = news ?? note;
       if (!row) return undefined;
       // One that was committed and is not ready was withdrawn since: its batch says how it was before.
-      const end = note?.version === undefined ? await endIn(row) : undefined;
+      const end = note?.version === undefined ? await endOf(row.batchId, assetId) : undefined;
       if (end === 'ready') return { ...row, status: 'ready', progress: 1, error: undefined, nextRetryAt: undefined };
       // News can tell of a replay, which the end in the batch comes before.
       return end && !news ? { ...row, status: 'error', error: end, nextRetryAt: undefined } : row;
@@ -128,11 +117,6 @@ export function createLastKnown<Row extends KnownRow>(ports: LastKnownPorts<Row>
         return new Map();
       }),
   };
-}
-
-function endOf(assetId: string, batch: BatchEnds | undefined): 'ready' | ErrorFacts | undefined {
-  if (batch?.successful.includes(assetId)) return 'ready';
-  return batch?.failed.find((file) => file.assetId === assetId)?.error;
 }
 
 /** A row of another version of the code that lacks what is needed here counts as unknown. */

@@ -69,6 +69,19 @@ describe('a batch', () => {
     });
   });
 
+  it('tells how one of its files ended', async () => {
+    await batches.finish(batchId, [['a', 'stored']]);
+    expect(await batches.endOf(batchId, 'a')).toBeUndefined();
+    const tried = { ...broken, attempt: 1, maxAttempts: 3 };
+    await batches.finish(batchId, [
+      ['a', 'ready'],
+      ['b', tried],
+    ]);
+    expect(await batches.endOf(batchId, 'a')).toBe('ready');
+    expect(await batches.endOf(batchId, 'b')).toEqual(broken);
+    expect(await batches.endOf(newBatchId(), 'a')).toBeUndefined();
+  });
+
   it('takes the end of a file twice as once', async () => {
     await batches.finish(batchId, [['a', 'ready']]);
     expect(await batches.finish(batchId, [['a', 'ready']])).toEqual({ last: false });

@@ -32,6 +32,8 @@ export interface Batches {
   /** True for a batch that was accepted, as far as Redis remembers: 30 days from its last file's end. */
   wasAccepted(batchId: string): Promise<boolean>;
   view(batchId: string): Promise<BatchView | undefined>;
+  /** How one of its files ended, which takes not the whole of it; undefined before, and for a batch that Redis has forgotten. */
+  endOf(batchId: string, assetId: string): Promise<'ready' | ErrorFacts | undefined>;
   /** How far it has come, for who looks after batches that came no further. */
   standing(batchId: string): Promise<BatchStanding | undefined>;
 }
@@ -157,6 +159,11 @@ export function createBatches(redis: RedisConnection, prefix: string, keep: Keep
       const hash = await redis.hgetall(key(batchId));
       return hash.state === undefined ? undefined : toView(batchId, hash);
     },
+    async endOf(batchId, assetId) {
+      const end = await redis.hget(key(batchId), FILE + assetId);
+      if (end === null || end === 'stored') return undefined;
+      return end === 'ready' ? end : toFailed(end).error;
+    },
     async standing(batchId) {
       const { state, round, packs, total, ...rest } = await redis.hgetall(key(batchId));
       if (state === undefined) return undefined;
@@ -170,15 +177,17 @@ export function createBatches(redis: RedisConnection, prefix: string, keep: Keep
   };
 }
 
+function toFailed(end: string) {
+  const { attempt, maxAttempts, ...error } = JSON.parse(end) as FailedFile;
+  return { error, attempt, maxAttempts };
+}
+
 function toView(batchId: string, hash: Record<string, string>): BatchView {
   const ends = Object.entries(hash).filter(([field]) => field.startsWith(FILE));
   const successful = ends.filter(([, end]) => end === 'ready').map(([field]) => field.slice(FILE.length));
   const failed = ends
     .filter(([, end]) => end !== 'ready' && end !== 'stored')
-    .map(([field, end]) => {
-      const { attempt, maxAttempts, ...error } = JSON.parse(end) as FailedFile;
-      return { assetId: field.slice(FILE.length), error, attempt, maxAttempts };
-    });
+    .map(([field, end]) => ({ assetId: field.slice(FILE.length), ...toFailed(end) }));
   const total = Number(hash.total);
   return {
     batchId,

@@ -96,6 +96,8 @@ export interface Producer extends Jobs {
   /** Writes the batch record, enqueues its packs, marks it accepted. Resolved means Redis has it on disk. */
   accept(request: AcceptRequest): Promise<AcceptedBatch>;
   getBatch(batchId: string): Promise<BatchView | undefined>;
+  /** How one file of a batch ended; undefined before, and once the batch is forgotten. */
+  getFileEnd(batchId: string, assetId: string): Promise<'ready' | ErrorFacts | undefined>;
   /** Tells of changes of single jobs. */
   readonly watchJob: JobWatch['watch'];
   /** True while a worker serves the lanes. */
@@ -144,6 +146,7 @@ export function createProducer({ redis, prefix, limits, clock, onError, keep }: 
     requireRoom: (bytes) => guarded(() => backlog.requireRoom(bytes)),
     accept: (request) => guarded(() => acceptBatch({ redis, prefix, lanes, batches, pending, keep }, request)),
     getBatch: (batchId) => guarded(() => batches.view(batchId)),
+    getFileEnd: (batchId, assetId) => guarded(() => batches.endOf(batchId, assetId)),
     getJob: (jobId) => guarded(() => jobs.getJob(jobId)),
     listJobs: (filter) => guarded(() => jobs.listJobs(filter)),
     cancelJob: (jobId) => guarded(() => jobs.cancelJob(jobId)),
