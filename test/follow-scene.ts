@@ -11,6 +11,8 @@ export interface Shown {
 }
 
 export interface SceneFollower {
+  /** What it was shown so far. */
+  readonly shown: readonly Shown[];
   /** Resolves once the asset was shown `ready`; ends the subscription. */
   untilReady(): Promise<Shown[]>;
 }
@@ -30,6 +32,7 @@ export async function followScene(stack: Credentials, scene: Required<EntityRef>
   });
   await until(() => answered, { within: 10_000, what: 'the subscription to answer' });
   return {
+    shown,
     async untilReady() {
       await until(() => shown.at(-1)?.status === 'ready', { within: 30_000, what: 'the subscriber to see ready' });
       await client.close();
