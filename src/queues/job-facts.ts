@@ -67,7 +67,10 @@ export function readJobFacts(
   return redis.hgetall(factsKey(prefix, lane, jobId));
 }
 
-/** Of a job's facts only those of `fields`: beside a large file stand those of thousands of parts. What is not there is undefined. */
+/**
+ * Of a job's facts only those of `fields`, without its lock: beside a large file stand those of thousands of parts. What is
+ * not there is undefined.
+ */
 export async function pickJobFacts<Field extends string>(
   redis: RedisConnection,
   prefix: string,

@@ -57,7 +57,7 @@ export function planFaults(plan: Plan, tally: Tally): Step[] {
   add(plan.apiKills, killApi);
   for (const name of plan.cutFor > 0 ? (['store', 'convex'] as const) : []) {
     tally.expect(`${name} cut`, 'requests broken off', 1);
-    tally.expect(`jobs waiting for ${name}`, 'delayed or resting at the end of the cut', 1);
+    tally.expect(`jobs waiting for ${name}`, 'uploads not done at the end of the cut', 1);
     add(1, cut(name, plan.cutFor));
   }
   if (plan.partitions > 0) tally.expect('worker partitioned', 'it was uploading', plan.partitions);
